@@ -219,6 +219,7 @@ impl Lanes {
             group: None,
             event: &self.event,
             position: QueuePosition::Tail,
+            waited_for: None,
             early: true,
         }
     }

@@ -6,19 +6,20 @@
 
 use super::{
     dead_letters::rfc3339,
-    wire::{GroupView, RobotView},
+    wire::{GroupView, RobotView, WaitCountView},
 };
 use crate::pace::{GroupStatus, RobotStatus};
 
 pub(super) fn robot_view(status: RobotStatus) -> RobotView {
     RobotView {
-        robot: status.robot.to_string(),
-        platform: status.platform.to_string(),
+        robot: status.robot,
+        platform: status.platform,
         used: status.used,
         allowed: status.allowed,
         in_flight: status.in_flight,
         waiting: status.waiting,
         wait: status.wait_reason.map(Into::into),
+        waits: WaitCountView::all(&status.waits),
         drained_in_seconds: status.drained_in.as_secs(),
         held_for_seconds: status.held_for.map(|left| left.as_secs()),
         cause: status.hold.map(|hold| hold.cause.as_str().to_owned()),
@@ -28,7 +29,7 @@ pub(super) fn robot_view(status: RobotStatus) -> RobotView {
 
 pub(super) fn group_view(status: GroupStatus) -> GroupView {
     GroupView {
-        group: status.name.to_string(),
+        group: status.name,
         used: status.used,
         monthly: status.monthly,
         forecast: status.forecast,

@@ -30,7 +30,7 @@ pub(super) async fn groups(config: &Config, command: args::Group) -> Result<(), 
             let monthly = one.monthly.map_or_else(|| "-".to_owned(), |monthly| monthly.to_string());
             let spent = one.spent_until.unwrap_or_else(|| "-".to_owned());
             table.row([
-                one.group,
+                one.group.to_string(),
                 one.used.to_string(),
                 monthly,
                 one.forecast.to_string(),
@@ -53,6 +53,16 @@ pub(super) async fn daemon(config: &Config) -> Result<Client, Failure> {
             "no daemon answers on {socket}: what happens is known to a running daemon only"
         ))
     })
+}
+
+/// Why a robot gets nothing, in a few words, and how many of its deliveries wait for other reasons.
+fn waits_for(robot: &RobotView) -> String {
+    let Some(wait) = &robot.wait else { return "-".to_owned() };
+    let others = robot.waits.iter().filter(|one| one.reason != wait.reason);
+    match others.fold(0_u32, |sum, one| sum.saturating_add(one.count)) {
+        0 => wait.label.clone(),
+        others => format!("{}, {others} other", wait.label),
+    }
 }
 
 /// `roomcast robot …`
@@ -83,12 +93,12 @@ pub(super) async fn run(config: &Config, command: args::Robot) -> Result<(), Fai
                     let held_for = one.cause.as_ref().map(|_| one.held_for_seconds.unwrap_or(0));
                     let drained = format!("{} s", one.drained_in_seconds);
                     table.row([
-                        one.robot,
-                        one.platform,
+                        one.robot.to_string(),
+                        one.platform.to_string(),
                         one.used.to_string(),
                         one.in_flight.to_string(),
                         one.waiting.to_string(),
-                        one.wait.map_or_else(|| "-".to_owned(), |wait| wait.label),
+                        waits_for(&one),
                         drained,
                         one.cause.unwrap_or_else(|| "-".to_owned()),
                         span(held_for),
@@ -121,6 +131,39 @@ pub(super) async fn run(config: &Config, command: args::Robot) -> Result<(), Fai
                 }
             });
             Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_robot_says_the_most_frequent_reason_and_how_many_deliveries_wait_for_others() {
+        let robot = |waits: &str| -> RobotView {
+            let wait = match waits {
+                "[]" => "null",
+                _ => r#"{"reason": "robot_quota", "label": "quota used up", "sentence": "s"}"#,
+            };
+            serde_json::from_str(&format!(
+                r#"{{"robot": "{}", "platform": "lark", "used": 1, "in_flight": 0, "waiting": 3,
+                    "drained_in_seconds": 1, "wait": {wait}, "waits": {waits}}}"#,
+                "0".repeat(32)
+            ))
+            .unwrap()
+        };
+        let count = |reason: &str, count: u32| {
+            format!(r#"{{"reason": "{reason}", "label": "l", "count": {count}}}"#)
+        };
+        let (quota, order, month) =
+            (count("robot_quota", 9), count("order", 2), count("monthly_budget", 1));
+        for (waits, said) in [
+            ("[]".to_owned(), "-"),
+            (format!("[{quota}]"), "quota used up"),
+            (format!("[{quota}, {order}, {month}]"), "quota used up, 3 other"),
+        ] {
+            assert_eq!(waits_for(&robot(&waits)), said);
         }
     }
 }

@@ -94,4 +94,4 @@ pub use text_form::{invalid_value, refused_value};
 pub use timestamp::Timestamp;
 pub use topic::{InvalidTopicName, TopicName};
 pub use verdict::{AttemptOutcome, Verdict, VerdictKind};
-pub use wait_reason::WaitReason;
+pub use wait_reason::{WaitCounts, WaitReason};

@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 
-use enum_map::Enum;
+use enum_map::{Enum, EnumMap};
 
 use super::{HoldCause, every};
 
@@ -127,9 +127,32 @@ impl WaitReason {
     }
 }
 
+/// A count for each reason of a wait.
+pub type WaitCounts = EnumMap<WaitReason, u32>;
+
+impl WaitReason {
+    /// The reason with the highest count, the first in the list if several have it; `None` if all
+    /// counts are zero.
+    #[must_use]
+    pub fn most_frequent(counts: &WaitCounts) -> Option<Self> {
+        let counted = counts.iter().filter(|(_, count)| **count > 0);
+        counted.min_by_key(|(_, count)| std::cmp::Reverse(**count)).map(|(reason, _)| reason)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_most_frequent_reason_is_the_first_of_those_with_the_highest_count() {
+        let mut counts = WaitCounts::default();
+        assert_eq!(WaitReason::most_frequent(&counts), None);
+        counts[WaitReason::Retry] = 2;
+        counts[WaitReason::Order] = 2;
+        counts[WaitReason::Unknown] = 1;
+        assert_eq!(WaitReason::most_frequent(&counts), Some(WaitReason::Order));
+    }
 
     #[test]
     fn every_reason_is_read_back_from_its_name_and_has_its_own_wording() {

@@ -1,14 +1,14 @@
-//! The request of a delivery for a permit, and the decisions about it.
+//! The request of a delivery for a permit, and the results without a permit.
 //!
 //! Owns the types that the pacer exchanges with the pipeline.
 //!
-//! Not here: how the decisions are made (`robot_queue/admission.rs`, `host/queue.rs`).
+//! Not here: the decision with a permit (`pace_decision.rs`), and how it is made
+//! (`robot_queue/admission.rs`, `host/queue.rs`).
 
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::Permit;
 use crate::domain::{
     AttemptOutcome, Event, GroupName, OverflowPolicy, Platform, RobotId, SubscriptionId, Timestamp,
     WaitReason,
@@ -31,6 +31,8 @@ pub struct AdmissionRequest<'a> {
     pub event: &'a Arc<Event>,
     /// The position that the delivery asks for.
     pub position: QueuePosition,
+    /// Why it was deferred, if it comes back.
+    pub waited_for: Option<WaitReason>,
     /// Whether it has a memory permit. With one it waits in memory up to
     /// [`super::PaceLimits::early_max`], else up to `hold_max`.
     pub early: bool,
@@ -51,24 +53,6 @@ pub enum QueuePosition {
     After(Timestamp),
     /// It is a retry: before all waiting deliveries.
     Head,
-}
-
-/// The decision about a delivery.
-pub enum PaceDecision {
-    /// It may be sent now. Its message also covers the given coalesced deliveries.
-    Granted(Permit, Vec<CoalescedDelivery>),
-    /// It is deferred, because its wait is too long for memory.
-    Deferred(Deferral),
-    /// It is coalesced into another delivery's message. The receiver gets the result; a receive
-    /// error means that nothing was sent.
-    Coalesced(oneshot::Receiver<CoalescedOutcome>),
-    /// A newer message of its subscription replaces it.
-    Superseded,
-    /// The organisation's monthly quota is used up, and `at_end = "dead"` forbids a wait for the
-    /// next month.
-    BudgetExhausted,
-    /// The wait was cancelled.
-    Cancelled,
 }
 
 /// When a deferred delivery is due, and why it waits.

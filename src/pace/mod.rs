@@ -8,86 +8,61 @@
 //! Not here: the attempt (`send/`), and the store of the pacer's records (`store/journal.rs`).
 
 mod admission_request;
+mod group_settings;
 mod hold;
 mod host;
 mod monotonic_clock;
+mod month;
 mod monthly_quota;
+mod pace_changes;
+mod pace_decision;
 mod pace_log;
 mod permit;
 mod quota;
 mod restore;
 mod robot_queue;
 mod robot_queues;
+mod robot_status;
+mod settings;
 mod slot_schedule;
 mod status;
+mod ticket;
 mod window;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    host::{HostDecision, HostDeferral, HostWait},
+    host::{HostDecision, HostDeferral},
     monthly_quota::Allowance,
-    robot_queue::{Admission, AdmissionBounds, PollResult, QueueKey, WaitHandle, WakeReason},
+    robot_queue::{
+        Admission, AdmissionBounds, PacingLimits, PollResult, Requeue, RobotQueue, WaitHandle,
+        WakeReason,
+    },
     robot_queues::RobotQueues,
+    ticket::{TicketState, WaitGuard},
 };
-use crate::{
-    domain::{GroupName, Platform, PlatformMap, RobotId, Timestamp, WaitReason},
-    settings::{duration, number, section, some_duration},
-};
+use crate::domain::{Platform, RobotId, Timestamp, WaitReason};
 
 pub use admission_request::{
-    AdmissionRequest, CoalescedDelivery, CoalescedOutcome, Deferral, PaceDecision, QueuePosition,
-    SendOutcome,
+    AdmissionRequest, CoalescedDelivery, CoalescedOutcome, Deferral, QueuePosition, SendOutcome,
 };
+pub use group_settings::{AtEnd, GroupSettings};
 pub use hold::Hold;
 pub use monotonic_clock::MonotonicWallClock;
-pub use monthly_quota::{AtEnd, GroupSettings, GroupStatus};
+pub use monthly_quota::GroupStatus;
+pub use pace_changes::PaceChanges;
+pub use pace_decision::PaceDecision;
 pub use pace_log::{
     AppendFailed, CheckpointDue, PaceLog, PaceLogUnavailable, PaceRecord, RestoredLog,
 };
-pub use permit::{PaceChanges, Permit};
+pub use permit::Permit;
 pub use quota::{HealthPolicy, PlatformQuota, WindowQuota};
-pub use status::{EndedHold, PlatformSummary, RobotStatus, SendEstimate};
-
-section! {
-    /// How deliveries wait for their robot's quota.
-    pub struct PaceLimits in "pace" {
-        /// A delivery whose turn comes within this time waits in memory, others wait in the broker.
-        hold_max: Duration = one(some_duration(), "2s"), AtReload;
-        /// How early deliveries may return from the tiers. An early one waits in memory for its
-        /// slot, if there is room.
-        early_max: Duration = one(some_duration(), "90s"), AtReload;
-        /// Keeps a robot's messages in order. One leaves when the one before it was answered, or
-        /// this long after that left. `0s`: the order does not matter.
-        order_gap: Duration = one(duration(), "50ms"), AtReload;
-        /// How many attempts of each platform may be in flight at once, at the most. A quarter of
-        /// them is kept for urgent deliveries. While a platform is slow or does not answer, the
-        /// limit falls, down to 8. A delivery without room within `hold_max` waits in the broker.
-        in_flight_max: u32 = one(number(1..=65_536), "256"), AtStart;
-        /// How many deliveries of each platform may be in memory at once, and as many urgent ones.
-        /// Others wait in the broker.
-        held_max: usize = one(number(1..=1_000_000), "10000"), AtStart;
-        /// Added to every window, because the network delays messages differently.
-        margin: Duration = one(duration(), "500ms"), AtReload;
-    }
-}
-
-/// The limits of sending.
-#[derive(Clone, Debug)]
-pub struct PaceSettings {
-    /// How deliveries wait.
-    pub limits: PaceLimits,
-    /// The quota of each platform.
-    pub quotas: PlatformMap<PlatformQuota>,
-    /// The host of each platform. Platforms at one host share the smallest of their rates.
-    pub hosts: PlatformMap<String>,
-    /// When a robot that refuses for a reason other than speed is put on hold.
-    pub health: HealthPolicy,
-    /// The organisations with a monthly quota.
-    pub groups: BTreeMap<GroupName, GroupSettings>,
-}
+pub use robot_status::{EndedHold, RobotStatus};
+pub use settings::{PaceLimits, PaceSettings};
+pub use status::{PlatformSummary, SendEstimate};
+pub use ticket::Ticket;
 
 /// The pacer of all robots of this process. Clones share its state.
 #[derive(Clone)]
@@ -125,11 +100,10 @@ impl Pace {
         let limits =
             AdmissionBounds { floor, expires: self.0.timeline.at_wall(request.event.expires_at) };
         let (mut handle, mut at) = (None, Timestamp::default());
-        let act =
-            |queue: &mut robot_queue::RobotQueue, now, rules: &robot_queue::PacingLimits<'_>| {
-                at = now;
-                queue.admit(now, limits, request, &mut handle, rules)
-            };
+        let act = |queue: &mut RobotQueue, now, rules: &PacingLimits<'_>| {
+            at = now;
+            queue.admit(now, limits, request, &mut handle, rules)
+        };
         let admission = self.0.with_queue(request.robot, request.platform, act);
         let first = match (admission, handle) {
             (Admission::Granted(position), _) => {
@@ -293,7 +267,8 @@ impl Pace {
         HostDeferral { wait, reason }: HostDeferral,
     ) -> Deferral {
         self.0.with_queue(request.robot, request.platform, |queue, now, _| {
-            queue.put_off(now, (request.position, position), (now.after(wait), reason))
+            let due = now.after(wait);
+            queue.put_off(now, Requeue { asked: request.position, position, due, reason })
         })
     }
 
@@ -309,6 +284,7 @@ impl Pace {
                 robot: request.robot,
                 platform: request.platform,
                 slot,
+                reason: later.reason,
             });
         }
         PaceDecision::Deferred(later)
@@ -396,52 +372,6 @@ async fn sleep(until: Option<tokio::time::Instant>) {
     match until {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
-    }
-}
-
-/// The state of an enqueued delivery. Dropping it leaves the queue.
-pub struct Ticket {
-    first: TicketState,
-    at: Timestamp,
-}
-
-impl Ticket {
-    /// When it was enqueued, in the pacer's time.
-    #[must_use]
-    pub const fn at(&self) -> Timestamp {
-        self.at
-    }
-}
-
-enum TicketState {
-    /// It may be sent.
-    Granted(Permit, Vec<CoalescedDelivery>),
-    /// It waits in its robot's queue.
-    InRobotQueue(WaitGuard, Arc<WaitHandle>),
-    /// It has the robot's permit and waits for the host.
-    AtHost(Permit, Vec<CoalescedDelivery>, HostWait),
-    /// The decision is final.
-    Decided(PaceDecision),
-}
-
-/// A delivery that waits in memory. Dropping it leaves the queue.
-struct WaitGuard {
-    pace: Arc<RobotQueues>,
-    robot: RobotId,
-    key: QueueKey,
-}
-
-impl WaitGuard {
-    fn cancel_wait(&self) -> bool {
-        self.pace
-            .with_existing(self.robot, |queue, _, _| queue.cancel_wait(self.key))
-            .unwrap_or(false)
-    }
-}
-
-impl Drop for WaitGuard {
-    fn drop(&mut self) {
-        self.cancel_wait();
     }
 }
 

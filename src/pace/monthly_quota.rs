@@ -8,51 +8,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use jiff::{Unit, Zoned, tz::TimeZone};
+use jiff::tz::TimeZone;
 
-use crate::{
-    domain::{GroupName, Timestamp, Verdict},
-    settings::{Form, number_of, one_of, ratio, section},
+use super::{
+    group_settings::{AtEnd, GroupSettings},
+    month::Month,
 };
-
-/// The policy for deliveries once the monthly quota is used up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AtEnd {
-    /// They wait for the next month, as long as their time to live allows.
-    #[default]
-    Hold,
-    /// They become dead letters.
-    Dead,
-    /// They are sent, and the platform decides.
-    Ignore,
-}
-
-section! {
-    /// An organisation whose robots share a monthly quota. Subscriptions name it with `--group`.
-    /// One section for each.
-    pub struct GroupSettings in "groups.<name>" {
-        /// How many calls a month it may make. Without it, calls are only counted.
-        monthly: Option<u64> = optional(number_of("calls", 1..=u64::MAX).with_range("at least 1"), "3000"), AtReload;
-        /// What happens when they are used up. `hold`: deliveries wait for the next month. `dead`:
-        /// they become dead letters (`exhausted`). `ignore`: the platform decides.
-        at_end: AtEnd = one(
-            one_of(&[("hold", AtEnd::Hold), ("dead", AtEnd::Dead), ("ignore", AtEnd::Ignore)]),
-            "hold"
-        ), AtReload;
-        /// The used share of them at which a warning is logged.
-        warn_at: f64 = one(ratio(), "0.8"), AtReload;
-        /// The time zone in which its months begin. DingTalk counts by the months of China.
-        time_zone: TimeZone = one(time_zone(), "Asia/Shanghai"), AtReload;
-    }
-}
-
-/// A time zone such as `Asia/Shanghai` or `UTC`.
-fn time_zone() -> Form<TimeZone> {
-    Form::new("time zone", "", |text| {
-        TimeZone::get(text)
-            .map_err(|_| format!("{text:?} is not a time zone: write it like Asia/Shanghai or UTC"))
-    })
-}
+use crate::domain::{GroupName, Timestamp, Verdict};
 
 /// The state of an organisation, for operators.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,7 +51,7 @@ pub(super) enum Allowance {
 
 #[derive(Debug)]
 struct GroupUsage {
-    month: (Timestamp, Timestamp),
+    month: Month,
     used: u64,
     in_flight: u64,
     warned: bool,
@@ -129,7 +91,7 @@ impl Groups {
             .get(name)
             .map_or((AtEnd::Hold, None), |settings| (settings.at_end, settings.monthly));
         let group = self.group(name, now);
-        let end = group.month.1;
+        let end = group.month.ends;
         let refused = match group.refused_until {
             Some(until) if until > now => Some(until),
             // One call in flight probes whether the platform accepts calls again.
@@ -176,7 +138,7 @@ impl Groups {
         let mut counted = UsageChange::default();
         match verdict {
             Some(Verdict::BudgetSpent { .. }) => {
-                let until = now.after(PROBE).min(group.month.1);
+                let until = now.after(PROBE).min(group.month.ends);
                 // Reported once, not for each of the calls that were in flight.
                 counted.spent_until =
                     group.refused_until.is_none_or(|known| known <= now).then_some(until);
@@ -194,7 +156,7 @@ impl Groups {
                         counted.warning = Some((group.used, monthly));
                     }
                     if group.used == monthly {
-                        counted.spent_until = Some(group.month.1);
+                        counted.spent_until = Some(group.month.ends);
                     }
                 }
             }
@@ -214,7 +176,7 @@ impl Groups {
     ) {
         let warn_at = self.settings.get(name).and_then(|one| Some((one.monthly?, one.warn_at)));
         let group = self.group(name, now);
-        if group.month.0 == month {
+        if group.month.began == month {
             // The last record wins: it may take back a call that never reached the platform.
             group.used = used;
             group.refused_until = refused;
@@ -232,7 +194,7 @@ impl Groups {
         now: Timestamp,
     ) -> (Timestamp, u64, Option<Timestamp>) {
         let group = self.group(name, now);
-        (group.month.0, group.used + group.in_flight, group.refused_until)
+        (group.month.began, group.used + group.in_flight, group.refused_until)
     }
 
     /// All known organisations, sorted by name.
@@ -250,7 +212,7 @@ impl Groups {
             let (allowance, configured) =
                 (self.peek(&name, now), self.settings.contains_key(&name));
             let group = self.group(&name, now);
-            let (began, ends) = group.month;
+            let Month { began, ends } = group.month;
             let spent_until = match allowance {
                 Allowance::Open => None,
                 Allowance::Until(until) => Some(until),
@@ -275,15 +237,15 @@ impl Groups {
         let zone =
             self.settings.get(name).map_or(TimeZone::UTC, |settings| settings.time_zone.clone());
         let group = self.groups.entry(name.clone()).or_insert_with(|| GroupUsage {
-            month: (now, now),
+            month: Month::empty(now),
             used: 0,
             in_flight: 0,
             warned: false,
             refused_until: None,
         });
-        if now >= group.month.1 {
+        if now >= group.month.ends {
             *group = GroupUsage {
-                month: month_of(now, zone),
+                month: Month::of(now, zone),
                 used: 0,
                 in_flight: group.in_flight,
                 warned: false,
@@ -292,26 +254,6 @@ impl Groups {
         }
         group
     }
-}
-
-/// The start of the month that contains `now`, and the start of the next month.
-fn month_of(now: Timestamp, zone: TimeZone) -> (Timestamp, Timestamp) {
-    let millis = i64::try_from(now.unix_millis()).unwrap_or(i64::MAX);
-    let here = jiff::Timestamp::from_millisecond(millis)
-        .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
-        .to_zoned(zone);
-    let bounds = || {
-        let began = here.first_of_month().ok()?.start_of_day().ok()?;
-        let ends = here.last_of_month().ok()?.tomorrow().ok()?.start_of_day().ok()?;
-        Some((began, ends))
-    };
-    // The calendar ends in the year 9999.
-    let (began, ends) = bounds().unwrap_or_else(|| (here.clone(), here.clone()));
-    let moment = |at: Zoned| {
-        let whole = at.round(Unit::Second).unwrap_or(at);
-        Timestamp::from_unix_millis(u64::try_from(whole.timestamp().as_millisecond()).unwrap_or(0))
-    };
-    (moment(began), moment(ends).max(now.after(std::time::Duration::from_millis(1))))
 }
 
 #[cfg(test)]
@@ -340,18 +282,6 @@ mod tests {
     ) -> UsageChange {
         assert_eq!(groups.take(name, now), Allowance::Open);
         groups.finish(name, now, Some(verdict))
-    }
-
-    #[test]
-    fn a_month_begins_where_its_organisation_is() {
-        let zone = TimeZone::get("Asia/Shanghai").unwrap();
-        let (began, ends) = month_of(at("2026-11-30T15:59:59Z"), zone.clone());
-        assert_eq!((began, ends), (at("2026-10-31T16:00:00Z"), at("2026-11-30T16:00:00Z")));
-        assert_eq!(month_of(at("2026-11-30T16:00:00Z"), zone).0, at("2026-11-30T16:00:00Z"));
-        assert_eq!(
-            month_of(at("2028-02-29T12:00:00Z"), TimeZone::UTC).1,
-            at("2028-03-01T00:00:00Z")
-        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 
 use super::MonotonicWallClock;
 use crate::{
-    domain::{GroupName, HoldCause, Platform, RobotId, Timestamp},
+    domain::{GroupName, HoldCause, Platform, RobotId, Timestamp, WaitReason},
     port::PortFuture,
 };
 
@@ -50,6 +50,8 @@ pub enum PaceRecord {
         platform: Platform,
         /// The slot, in the pacer's time.
         slot: Timestamp,
+        /// Why the delivery waits. Earlier versions did not record it.
+        reason: WaitReason,
     },
     /// A robot is on hold.
     HoldStarted {

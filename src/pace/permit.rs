@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    AppendFailed, Hold,
+    AppendFailed, PaceChanges,
     host::{Answered, HostPermit},
     robot_queue::Finish,
     robot_queues::RobotQueues,
@@ -33,23 +33,6 @@ enum PermitStage {
     Granted,
     Left,
     Returned,
-}
-
-/// The changes that an attempt causes for its robot and organisation.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct PaceChanges {
-    /// The hold that begins with this attempt.
-    pub held: Option<Hold>,
-    /// Whether the robot was on hold before this attempt.
-    pub was_held: bool,
-    /// The hold that this attempt has ended.
-    pub lifted: Option<Hold>,
-    /// The organisation has just passed its warning share: its name, calls used, calls allowed.
-    pub budget_warning: Option<(GroupName, u64, u64)>,
-    /// The organisation's monthly quota has just been used up, until this time by the wall clock.
-    pub budget_spent: Option<(GroupName, Timestamp)>,
-    /// When the robot or its organisation may be sent to again, in the pacer's time; `None` if now.
-    pub resume: Option<Timestamp>,
 }
 
 impl Permit {

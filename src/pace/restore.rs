@@ -7,13 +7,13 @@
 //! Not here: the records (`pace_log.rs`), and their files (`store/journal.rs`).
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
 use futures_util::future::Either;
 
-use super::{AppendFailed, Hold, Pace, PaceLogUnavailable, PaceRecord};
+use super::{AppendFailed, Hold, Pace, PaceLogUnavailable, PaceRecord, slot_schedule::Slot};
 use crate::{
     domain::{Platform, RobotId, Timestamp},
     port::PortFuture,
@@ -52,7 +52,7 @@ impl Pace {
         let now = self.now();
         let (mut sent, mut holds) = (HashMap::<RobotId, RestoredRobot>::new(), HashMap::new());
         // A slot may be recorded twice, and urgent slots are not in order with the others.
-        let mut slots = BTreeSet::new();
+        let mut slots = BTreeMap::new();
         for record in records {
             match record {
                 PaceRecord::SegmentStart => sent
@@ -69,8 +69,8 @@ impl Pace {
                         sent.answered.push(at);
                     }
                 }
-                PaceRecord::SlotReserved { robot, platform, slot } if slot > now => {
-                    slots.insert((robot, slot, platform));
+                PaceRecord::SlotReserved { robot, platform, slot, reason } if slot > now => {
+                    slots.insert((robot, slot), (platform, reason));
                 }
                 PaceRecord::HoldStarted { robot, platform, at, cause, until, wait } => {
                     newest(&mut holds, robot, (platform, at, Some(Hold { cause, until, wait })));
@@ -90,7 +90,8 @@ impl Pace {
                 PaceRecord::SlotReserved { .. } => (),
             }
         }
-        for (robot, slot, platform) in slots {
+        for ((robot, at), (platform, reason)) in slots {
+            let slot = Slot { at, reason };
             self.0.with_queue(robot, platform, |queue, _, rules| queue.restore_slot(slot, rules));
         }
         for (robot, RestoredRobot { platform, open, open_before, answered }) in sent {
@@ -154,8 +155,9 @@ impl Pace {
             let (in_flight, slots, hold) = queue.snapshot(now);
             let begun =
                 (0..in_flight).map(|_| PaceRecord::AttemptStarted { robot, platform, at: now });
-            let booked =
-                slots.into_iter().map(|slot| PaceRecord::SlotReserved { robot, platform, slot });
+            let booked = slots.into_iter().map(|Slot { at: slot, reason }| {
+                PaceRecord::SlotReserved { robot, platform, slot, reason }
+            });
             let held = hold.map(|Hold { cause, until, wait }| PaceRecord::HoldStarted {
                 robot,
                 platform,

@@ -8,11 +8,13 @@
 //! the window.
 //!
 //! Not here: waiting (`mod.rs`), new requests (`robot_queue/admission.rs`), results and holds
-//! (`robot_queue/finish.rs`), the window itself (`window.rs`).
+//! (`robot_queue/finish.rs`), what operators see (`robot_queue/status.rs`), the window itself
+//! (`window.rs`).
 
 mod admission;
 mod coalescing;
 mod finish;
+mod status;
 
 use std::{
     collections::BTreeMap,
@@ -25,13 +27,16 @@ use tokio::sync::{Notify, oneshot};
 use self::coalescing::CoalescingState;
 pub(super) use self::{
     admission::{Admission, AdmissionBounds},
-    finish::Finish,
+    finish::{Finish, Requeue},
 };
 use super::{
     CoalescedDelivery, CoalescedOutcome, Deferral, HealthPolicy, Hold, PlatformQuota,
-    slot_schedule::SlotSchedule, window::Window,
+    slot_schedule::{Slot, SlotSchedule},
+    window::Window,
 };
-use crate::domain::{Event, OverflowPolicy, Platform, SubscriptionId, Timestamp, WaitReason};
+use crate::domain::{
+    Event, OverflowPolicy, Platform, SubscriptionId, Timestamp, WaitCounts, WaitReason,
+};
 
 /// The limits that a queue applies.
 pub(super) struct PacingLimits<'a> {
@@ -110,7 +115,20 @@ struct Waiter {
     floor: Timestamp,
     /// Whether it has a memory permit, and so may wait up to `early_max`.
     early: bool,
+    /// Why it waits.
+    reason: WaitReason,
     event: Arc<Event>,
+}
+
+/// The wait of a delivery that came back and is deferred again.
+struct Postponement {
+    /// When its slot allows it to leave.
+    wanted: Timestamp,
+    /// When it can leave.
+    at: Timestamp,
+    /// Whether it keeps its slot.
+    has_slot: bool,
+    reason: WaitReason,
 }
 
 /// The decision about a delivery that waits in memory.
@@ -148,10 +166,8 @@ pub(super) struct RobotQueue {
     /// The number of consecutive refusals for a reason other than speed.
     consecutive_refusals: u32,
     hold: Option<Hold>,
-    /// The known number of deliveries that wait in the broker.
-    waiting_in_broker: u32,
-    /// Why the delivery waits that was queued or deferred last.
-    waits_for: Option<WaitReason>,
+    /// The known numbers of deliveries that wait in the broker.
+    waiting_in_broker: WaitCounts,
     coalescing: Option<Box<CoalescingState>>,
 }
 
@@ -172,8 +188,7 @@ impl RobotQueue {
             answer_time: Duration::ZERO,
             consecutive_refusals: 0,
             hold: None,
-            waiting_in_broker: 0,
-            waits_for: None,
+            waiting_in_broker: WaitCounts::default(),
             coalescing: None,
         }
     }
@@ -198,10 +213,11 @@ impl RobotQueue {
             if at.since(now) > rules.early_max {
                 self.cancel_wait(key);
                 if !key.whole {
-                    return PollResult::Deferred(self.deferral(at, Some(key.slot), reason), None);
+                    let later = Deferral { due: at, slot: Some(key.slot), reason };
+                    return PollResult::Deferred(later, None);
                 }
-                let (later, booked) =
-                    self.postpone(now, key, (wanted, at), (wanted > now, reason), rules);
+                let wait = Postponement { wanted, at, has_slot: wanted > now, reason };
+                let (later, booked) = self.postpone(now, key, wait, rules);
                 return PollResult::Deferred(later, booked);
             }
             if at.since(now) > rules.wait_max(early) {
@@ -303,8 +319,10 @@ impl RobotQueue {
     /// in the order.
     fn wait_in_broker(&mut self, key: QueueKey, at: Timestamp, reason: WaitReason) -> Deferral {
         let slot = (key.slot != Timestamp::default()).then_some(key.slot);
-        self.waiting_in_broker = self.waiting_in_broker.saturating_add(slot.is_some().into());
-        self.deferral(at, slot, reason)
+        if slot.is_some() {
+            self.count_in_broker(reason);
+        }
+        Deferral { due: at, slot, reason }
     }
 
     /// Defers a delivery that came back. If it came in time, it keeps its slot, and the plan moves
@@ -313,31 +331,20 @@ impl RobotQueue {
         &mut self,
         now: Timestamp,
         key: QueueKey,
-        (wanted, at): (Timestamp, Timestamp),
-        (has_slot, reason): (bool, WaitReason),
+        wait: Postponement,
         rules: &PacingLimits<'_>,
     ) -> (Deferral, Option<Timestamp>) {
-        self.waiting_in_broker = self.waiting_in_broker.saturating_add(1);
+        let Postponement { wanted, at, has_slot, reason } = wait;
+        self.count_in_broker(reason);
         if has_slot {
             self.delay(at.since(wanted), now);
-            return (self.deferral(at, Some(key.slot), reason), None);
+            return (Deferral { due: at, slot: Some(key.slot), reason }, None);
         }
         let plan = if key.class == Priority::Urgent { &mut self.urgent } else { &mut self.others };
         let (free, _) = plan.next(now, &mut self.window, rules.quota, self.answer_time);
         let at = free.max(self.hold.map_or(now, |hold| hold.until)).max(wanted);
-        plan.reserve(at, rules.quota);
-        (self.deferral(at, Some(at.before(self.hold_offset)), reason), Some(at))
-    }
-
-    /// Defers a delivery, and keeps the reason for operators.
-    fn deferral(
-        &mut self,
-        due: Timestamp,
-        slot: Option<Timestamp>,
-        reason: WaitReason,
-    ) -> Deferral {
-        self.waits_for = Some(reason);
-        Deferral { due, slot, reason }
+        plan.reserve(Slot { at, reason }, rules.quota);
+        (Deferral { due: at, slot: Some(at.before(self.hold_offset)), reason }, Some(at))
     }
 
     /// Why a delivery waits that can leave at `at`. `floor` is the end of a used-up month.

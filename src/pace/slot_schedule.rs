@@ -10,17 +10,26 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::{quota::PlatformQuota, window::Window};
-use crate::domain::Timestamp;
+use crate::domain::{Timestamp, WaitReason};
 
 /// The smallest distance of two slots. No two slots of one robot are equal, because slots define
 /// the order of messages.
 const SLOT_GAP: Duration = Duration::from_millis(1);
 
+/// One slot.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slot {
+    /// When its delivery can leave.
+    pub(super) at: Timestamp,
+    /// Why its delivery waits for it.
+    pub(super) reason: WaitReason,
+}
+
 /// The last unused slots, as many as the largest window allows. Older slots do not affect the next
 /// one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SlotSchedule {
-    slots: VecDeque<Timestamp>,
+    slots: VecDeque<Slot>,
     last: Timestamp,
 }
 
@@ -48,7 +57,7 @@ impl SlotSchedule {
                     .len()
                     .checked_sub(back)
                     .and_then(|position| self.slots.get(position))
-                    .copied(),
+                    .map(|slot| slot.at),
                 Some(left) if left <= in_flight => Some(now),
                 Some(left) => window.back(left.saturating_sub(in_flight)),
             };
@@ -58,17 +67,17 @@ impl SlotSchedule {
     }
 
     /// Reserves a slot.
-    pub(super) fn reserve(&mut self, slot: Timestamp, quota: &PlatformQuota) {
+    pub(super) fn reserve(&mut self, slot: Slot, quota: &PlatformQuota) {
         self.slots.push_back(slot);
         while self.slots.len() > quota.most().max(1) {
             self.slots.pop_front();
         }
-        self.last = self.last.max(slot);
+        self.last = self.last.max(slot.at);
     }
 
     /// Removes the slot of a message that leaves. From now on the window counts it.
     pub(super) fn used(&mut self, slot: Timestamp) {
-        if let Ok(position) = self.slots.binary_search(&slot) {
+        if let Ok(position) = self.slots.binary_search_by_key(&slot, |one| one.at) {
             self.slots.remove(position);
         }
     }
@@ -80,28 +89,28 @@ impl SlotSchedule {
 
     /// Moves all slots later by `by`.
     pub(super) fn shift_later(&mut self, by: Duration, now: Timestamp) {
-        self.slots.iter_mut().for_each(|slot| *slot = slot.after(by));
+        self.slots.iter_mut().for_each(|slot| slot.at = slot.at.after(by));
         if self.last > now {
             self.last = self.last.after(by);
         }
-        self.last = self.last.max(self.slots.back().copied().unwrap_or_default());
+        self.last = self.last.max(self.slots.back().map(|slot| slot.at).unwrap_or_default());
     }
 
     /// Moves all future slots earlier by `by`, but not before `now`.
     pub(super) fn shift_earlier(&mut self, by: Duration, now: Timestamp) {
-        let coming = self.slots.iter_mut().chain([&mut self.last]).filter(|slot| **slot > now);
-        coming.for_each(|slot| *slot = slot.before(by).max(now));
+        let all = self.slots.iter_mut().map(|slot| &mut slot.at).chain([&mut self.last]);
+        all.filter(|at| **at > now).for_each(|at| *at = at.before(by).max(now));
     }
 
     /// The reserved slots, for a checkpoint.
-    pub(super) fn slots(&self) -> impl Iterator<Item = Timestamp> {
+    pub(super) fn slots(&self) -> impl Iterator<Item = Slot> {
         self.slots.iter().copied()
     }
 
     /// Removes slots that have passed unused, because their message expired or was dropped.
     fn forget(&mut self, now: Timestamp, quota: &PlatformQuota) {
         let longest = quota.longest().map(|window| window.span).unwrap_or_default();
-        while self.slots.front().is_some_and(|at| at.after(longest + quota.margin) <= now) {
+        while self.slots.front().is_some_and(|slot| slot.at.after(longest + quota.margin) <= now) {
             self.slots.pop_front();
         }
         if self.slots.is_empty() {
@@ -117,11 +126,15 @@ mod tests {
 
     const T0: Timestamp = Timestamp::from_unix_millis(1_700_000_000_000);
 
+    fn at(at: Timestamp) -> Slot {
+        Slot { at, reason: WaitReason::RobotQuota }
+    }
+
     fn planned(quota: &PlatformQuota, count: usize, answer_time: u64) -> Vec<u128> {
         let (mut plan, mut window) = (SlotSchedule::default(), Window::default());
         let slots = (0..count).map(|_| {
             let (slot, _) = plan.next(T0, &mut window, quota, Duration::from_millis(answer_time));
-            plan.reserve(slot, quota);
+            plan.reserve(at(slot), quota);
             slot.since(T0).as_millis()
         });
         slots.collect()
@@ -144,7 +157,7 @@ mod tests {
         let (mut plan, mut window) = (SlotSchedule::default(), Window::default());
         let (first, used_up) = plan.next(T0, &mut window, &quota, Duration::ZERO);
         assert!(!used_up);
-        plan.reserve(first.after(Duration::from_secs(5)), &quota);
+        plan.reserve(at(first.after(Duration::from_secs(5))), &quota);
         plan.shift_later(Duration::from_secs(60), T0);
         let (next, used_up) = plan.next(T0, &mut window, &quota, Duration::ZERO);
         assert!(used_up);

@@ -315,6 +315,7 @@ pub(super) fn admission_request<'a>(
         group: recipient.options.group.as_ref(),
         event: &delivery.event,
         position,
+        waited_for: delivery.wait_reason,
         early: true,
     }
 }

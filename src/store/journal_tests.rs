@@ -277,6 +277,7 @@ async fn send(pace: &Pace) -> usize {
         group: None,
         event: &Arc::new(event),
         position: QueuePosition::Tail,
+        waited_for: None,
         early: true,
     };
     let mut sent = 0;

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::{
-    domain::{HoldCause, Platform, RobotId, Timestamp, every},
+    domain::{HoldCause, Platform, RobotId, Timestamp, WaitReason, every},
     pace::PaceRecord,
 };
 
@@ -38,8 +38,9 @@ pub(super) fn encode(record: &PaceRecord) -> Vec<u8> {
         PaceRecord::AttemptEnded { robot, platform, at } => {
             robots(ANSWERED, robot, *platform, *at, &[])
         }
-        PaceRecord::SlotReserved { robot, platform, slot } => {
-            robots(BOOKED, robot, *platform, *slot, &[])
+        // Earlier versions wrote no reason, and leave out what follows the slot.
+        PaceRecord::SlotReserved { robot, platform, slot, reason } => {
+            robots(BOOKED, robot, *platform, *slot, reason.as_str().as_bytes())
         }
         PaceRecord::HoldEnded { robot, platform, at } => robots(LIFTED, robot, *platform, *at, &[]),
         PaceRecord::HoldStarted { robot, platform, at, cause, until, wait } => {
@@ -88,7 +89,11 @@ pub(super) fn decode(bytes: &[u8]) -> Option<PaceRecord> {
     match tag {
         BEGUN => Some(PaceRecord::AttemptStarted { robot, platform, at }),
         ANSWERED => Some(PaceRecord::AttemptEnded { robot, platform, at }),
-        BOOKED => Some(PaceRecord::SlotReserved { robot, platform, slot: at }),
+        BOOKED => {
+            let named = std::str::from_utf8(rest).ok().and_then(WaitReason::named);
+            let reason = named.unwrap_or(WaitReason::Unknown);
+            Some(PaceRecord::SlotReserved { robot, platform, slot: at, reason })
+        }
         LIFTED => Some(PaceRecord::HoldEnded { robot, platform, at }),
         HELD => {
             let (&cause, rest) = rest.split_first()?;
@@ -137,11 +142,16 @@ mod tests {
             PaceRecord::Checkpoint,
             PaceRecord::AttemptStarted { robot, platform, at },
             PaceRecord::AttemptEnded { robot, platform, at },
-            PaceRecord::SlotReserved { robot, platform, slot: at },
             PaceRecord::HoldEnded { robot, platform, at },
             PaceRecord::QuotaUsed { group: group.clone(), month: at, used: 9, refused_until: None },
             PaceRecord::QuotaUsed { group, month: at, used: 9, refused_until: Some(at) },
         ];
+        records.extend(every::<WaitReason>().map(|reason| PaceRecord::SlotReserved {
+            robot,
+            platform,
+            slot: at,
+            reason,
+        }));
         let wait = Duration::from_secs(60);
         records.extend(every::<HoldCause>().map(|cause| PaceRecord::HoldStarted {
             robot,
@@ -156,6 +166,23 @@ mod tests {
             assert_eq!(decode(&bytes).as_ref(), Some(&record));
             assert!(bytes.len() == 1 || decode(&bytes[..8]).is_none());
         }
+    }
+
+    #[test]
+    fn a_slot_of_an_earlier_version_has_an_unknown_reason() {
+        let slot = Timestamp::from_unix_millis(1_700);
+        let record = PaceRecord::SlotReserved {
+            robot: RobotId::from_bytes([7; 16]),
+            platform: Platform::Lark,
+            slot,
+            reason: WaitReason::Order,
+        };
+        let bytes = encode(&record);
+        let earlier = &bytes[..bytes.len() - "order".len()];
+        let Some(PaceRecord::SlotReserved { slot: read, reason, .. }) = decode(earlier) else {
+            panic!("it is read");
+        };
+        assert_eq!((read, reason), (slot, WaitReason::Unknown));
     }
 
     proptest! {

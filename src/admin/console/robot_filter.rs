@@ -84,7 +84,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        domain::{HoldCause, Timestamp},
+        domain::{HoldCause, Timestamp, WaitCounts},
         pace::Hold,
     };
 
@@ -105,6 +105,7 @@ mod tests {
             waiting: u32::from(count - 1 - number),
             drained_in: Duration::ZERO,
             wait_reason: None,
+            waits: WaitCounts::default(),
             hold: number.is_multiple_of(10).then_some(HELD),
             held_for: None,
         };

@@ -25,7 +25,7 @@ const UNKNOWN_REASON_ADVICE: &str = "another version of roomcast gave it up, for
 pub fn view(letter: &DeadLetter) -> DeadLetterView {
     DeadLetterView {
         id: letter.id.clone(),
-        platform: letter.platform.map(|platform| platform.to_string()),
+        platform: letter.platform,
         reason: letter.reason.to_string(),
         code: letter.code.clone(),
         detail: letter.detail.clone(),
@@ -33,8 +33,8 @@ pub fn view(letter: &DeadLetter) -> DeadLetterView {
         topic: letter.topic.clone(),
         event: letter.event.clone(),
         says: excerpt(&letter.published.body),
-        subscription: letter.subscription.map(|id| id.to_string()),
-        robot: letter.robot.map(|id| id.to_string()),
+        subscription: letter.subscription,
+        robot: letter.robot,
         attempts: letter.attempts,
         received_at: letter.received_at.map(rfc3339),
         first_attempt_at: letter.first_attempt_at.map(rfc3339),

@@ -7,6 +7,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::domain::{Platform, RobotId, SubscriptionId};
+
 /// A filter for dead letters; a missing field matches all. It is the query of `GET /v1/dead` and
 /// `GET /v1/dead/summary`, and a part of [`DeadRequest`].
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -74,7 +76,7 @@ pub struct DeadLetterView {
     /// Its id, constant as long as it is in the queue.
     pub id: String,
     /// The platform; `null` for a message that was not a readable event.
-    pub platform: Option<String>,
+    pub platform: Option<Platform>,
     /// The reason.
     pub reason: String,
     /// The code, of the platform or of roomcast.
@@ -90,9 +92,9 @@ pub struct DeadLetterView {
     /// The event's subject, or its beginning.
     pub says: String,
     /// The subscription's id.
-    pub subscription: Option<String>,
+    pub subscription: Option<SubscriptionId>,
     /// The robot's id.
-    pub robot: Option<String>,
+    pub robot: Option<RobotId>,
     /// How many attempts were made.
     pub attempts: u32,
     /// When the event was received, or the delivery was last redriven, RFC 3339.

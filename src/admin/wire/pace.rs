@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::WaitReason;
+use crate::domain::{GroupName, Platform, RobotId, WaitCounts, WaitReason};
 
 /// Why something waits, in the daemon's words.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -32,13 +32,40 @@ impl From<WaitReason> for WaitView {
     }
 }
 
+/// How many deliveries wait for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct WaitCountView {
+    /// The reason, as in metrics and headers.
+    pub reason: String,
+    /// A few words for a table.
+    pub label: String,
+    /// How many deliveries.
+    pub count: u32,
+}
+
+impl WaitCountView {
+    /// The reasons with a delivery, the most frequent first.
+    pub(in crate::admin) fn all(counts: &WaitCounts) -> Vec<Self> {
+        let counted = counts.iter().filter(|(_, count)| **count > 0);
+        let mut views: Vec<_> = counted
+            .map(|(reason, count)| Self {
+                reason: reason.as_str().to_owned(),
+                label: reason.label().to_owned(),
+                count: *count,
+            })
+            .collect();
+        views.sort_by_key(|view| std::cmp::Reverse(view.count));
+        views
+    }
+}
+
 /// One robot that is busy or held.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct RobotView {
     /// Its id.
-    pub robot: String,
+    pub robot: RobotId,
     /// Its platform.
-    pub platform: String,
+    pub platform: Platform,
     /// How many messages its longest window has used.
     pub used: u32,
     /// How many messages that window allows; `null` if no window limits the robot.
@@ -47,10 +74,13 @@ pub struct RobotView {
     pub in_flight: u32,
     /// How many deliveries wait in its queue.
     pub waiting: u32,
-    /// Why it gets nothing: its hold, else the reason of the delivery that came to wait last.
-    /// `null` if it is not held and none waits.
+    /// Why it gets nothing: its hold, else the most frequent reason of `waits`. `null` if it is not
+    /// held and none waits.
     #[serde(default)]
     pub wait: Option<WaitView>,
+    /// How many of its deliveries wait for each reason, the most frequent first.
+    #[serde(default)]
+    pub waits: Vec<WaitCountView>,
     /// In how many seconds the last of them can be sent.
     pub drained_in_seconds: u64,
     /// How many seconds its hold still lasts; `null` without one.
@@ -66,7 +96,7 @@ pub struct RobotView {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct GroupView {
     /// Its name.
-    pub group: String,
+    pub group: GroupName,
     /// How many calls it made this month.
     pub used: u64,
     /// How many calls it may make a month, if that is configured.

@@ -126,7 +126,7 @@ fn rows(limit: Option<u64>) -> usize {
 fn row(letter: DeadLetterView) -> [String; 10] {
     [
         letter.id,
-        letter.platform.unwrap_or_else(|| "event".to_owned()),
+        letter.platform.map_or_else(|| "event".to_owned(), |platform| platform.to_string()),
         letter.reason,
         letter.code,
         letter.topic,

@@ -48,7 +48,7 @@ async fn with_daemon(
     let detail: DeadLetterDetail = client.get(&format!("/v1/dead/{}", in_path(id))).await?;
     let name = match &detail.letter.subscription {
         Some(id) => client
-            .get(&format!("/v1/subscriptions/{}", in_path(id)))
+            .get(&format!("/v1/subscriptions/{id}"))
             .await
             .ok()
             .and_then(|one: SubscriptionView| one.private.name),
@@ -92,7 +92,6 @@ pub(in crate::cli) fn told(
 
 fn facts(detail: &DeadLetterDetail, name: Option<&str>, now: jiff::Timestamp) -> Vec<String> {
     let view = &detail.letter;
-    let or_none = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
     let named = name.map_or_else(String::new, |name| format!(" ({name})"));
     let when = |at: &Option<String>| {
         at.as_ref()
@@ -119,10 +118,10 @@ fn facts(detail: &DeadLetterDetail, name: Option<&str>, now: jiff::Timestamp) ->
         ("reason", view.reason.clone()),
         ("code", view.code.clone()),
         ("detail", view.detail.clone()),
-        ("platform", or_none(&view.platform)),
+        ("platform", or_none(view.platform)),
         ("topic", view.topic.clone()),
-        ("subscription", format!("{}{named}", or_none(&view.subscription))),
-        ("robot", or_none(&view.robot)),
+        ("subscription", format!("{}{named}", or_none(view.subscription))),
+        ("robot", or_none(view.robot)),
         ("event", view.event.clone()),
         ("received", when(&view.received_at)),
         ("first attempt", when(&view.first_attempt_at)),
@@ -139,6 +138,10 @@ fn facts(detail: &DeadLetterDetail, name: Option<&str>, now: jiff::Timestamp) ->
         fact("header", &format!("{name}: {value}"))
     }));
     lines
+}
+
+fn or_none(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
 /// One line. A line break in an id or a header is replaced, so that foreign text cannot imitate a

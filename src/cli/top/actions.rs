@@ -100,9 +100,10 @@ impl TopState {
                 ApiQuery::Redrive(dialog::confirmed(request, &would)),
                 format!("redriving {} ({what})", format::letters(would.done)),
             ),
-            (Some(Dialog::Release { robot, .. }), KeyAction::Yes) => {
-                (ApiQuery::Release(robot.robot.clone()), format!("releasing robot {}", robot.robot))
-            }
+            (Some(Dialog::Release { robot, .. }), KeyAction::Yes) => (
+                ApiQuery::Release(robot.robot.to_string()),
+                format!("releasing robot {}", robot.robot),
+            ),
             (Some(Dialog::Help(from)), KeyAction::Up) => {
                 self.dialog = Some(Dialog::Help(from.saturating_sub(1)));
                 return Vec::new();

@@ -97,13 +97,14 @@ fn dead() -> DeadLettersNow {
 
 pub(super) fn robots() -> Vec<RobotView> {
     let robot = |id: &str, platform: &str, waiting, drained_in_seconds| RobotView {
-        robot: id.to_owned(),
-        platform: platform.to_owned(),
+        robot: id.parse().unwrap(),
+        platform: platform.parse().unwrap(),
         used: 20,
         allowed: Some(20),
         in_flight: 1,
         waiting,
         wait: (waiting > 0).then(|| WaitReason::RobotQuota.into()),
+        waits: Vec::new(),
         drained_in_seconds,
         held_for_seconds: None,
         cause: None,
@@ -129,7 +130,7 @@ pub(super) fn robots() -> Vec<RobotView> {
 
 pub(super) fn groups() -> Vec<GroupView> {
     let group = |name: &str, used, monthly, forecast| GroupView {
-        group: name.to_owned(),
+        group: name.parse().unwrap(),
         used,
         monthly,
         forecast,
@@ -202,7 +203,7 @@ pub(super) fn summary() -> DeadSummary {
 pub(super) fn letter(id: &str, says: &str) -> DeadLetterView {
     DeadLetterView {
         id: id.to_owned(),
-        platform: Some("lark".to_owned()),
+        platform: Some("lark".parse().unwrap()),
         reason: "security".to_owned(),
         code: "19021".to_owned(),
         detail: "sign match fail or timestamp is not within one hour from current time".to_owned(),
@@ -212,8 +213,8 @@ pub(super) fn letter(id: &str, says: &str) -> DeadLetterView {
         topic: "alerts".to_owned(),
         event: "0193-event".to_owned(),
         says: says.to_owned(),
-        subscription: Some("0193-subscription".to_owned()),
-        robot: Some(HELD.to_owned()),
+        subscription: Some("0193".repeat(8).parse().unwrap()),
+        robot: Some(HELD.parse().unwrap()),
         attempts: 1,
         received_at: Some("2026-11-25T02:59:20Z".to_owned()),
         first_attempt_at: Some("2026-11-25T02:59:21Z".to_owned()),

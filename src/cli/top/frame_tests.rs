@@ -280,7 +280,7 @@ fn the_row_that_is_chosen_is_in_sight_however_many_there_are() {
     let mut pulse = fixtures::pulse(6);
     let robot = fixtures::robots().remove(0);
     let many = (0..500).map(|number| crate::admin::wire::RobotView {
-        robot: format!("robot-{number}"),
+        robot: format!("{number:03}{}", "0".repeat(29)).parse().unwrap(),
         ..robot.clone()
     });
     pulse.robots = Some(many.collect());
@@ -288,9 +288,9 @@ fn the_row_that_is_chosen_is_in_sight_however_many_there_are() {
     let _ = screen(&mut top, NARROW);
     top.press(KeyAction::PageDown);
     top.press(KeyAction::PageDown);
-    assert!(screen(&mut top, NARROW).contains(&format!("▸ robot-{}", 2 * top.page)));
+    assert!(screen(&mut top, NARROW).contains(&format!("▸ {:03}0", 2 * top.page)));
     top.press(KeyAction::Last);
-    assert!(screen(&mut top, NARROW).contains("▸ robot-499"));
+    assert!(screen(&mut top, NARROW).contains("▸ 4990"));
 }
 
 #[test]

@@ -91,7 +91,7 @@ impl LiveData {
     pub(super) fn robot(&self, id: &str) -> Option<&RobotView> {
         let few =
             self.overview().map(|overview| overview.robots.slowest.as_slice()).unwrap_or_default();
-        self.robots().unwrap_or(few).iter().find(|robot| robot.robot == id)
+        self.robots().unwrap_or(few).iter().find(|robot| robot.robot.to_string() == id)
     }
 
     /// The rates; `None` before there are two snapshots to compare.

@@ -91,20 +91,24 @@ impl TopState {
         let robots = |held: bool| {
             let all = self.live.robots().unwrap_or_default().iter();
             all.filter(|robot| !held || robot.cause.is_some())
-                .map(|robot| robot.robot.clone())
+                .map(|robot| robot.robot.to_string())
                 .collect()
         };
         match &place.view {
             View::Overview => {
                 let slowest =
                     self.live.overview().map(|overview| overview.robots.slowest.as_slice());
-                slowest.unwrap_or_default().iter().map(|robot| robot.robot.clone()).collect()
+                slowest.unwrap_or_default().iter().map(|robot| robot.robot.to_string()).collect()
             }
             View::Robots => robots(false),
             View::Holds => robots(true),
-            View::Budgets => {
-                self.live.groups().unwrap_or_default().iter().map(|one| one.group.clone()).collect()
-            }
+            View::Budgets => self
+                .live
+                .groups()
+                .unwrap_or_default()
+                .iter()
+                .map(|one| one.group.to_string())
+                .collect(),
             View::Dead => place.kinds().iter().map(kind_name).collect(),
             View::Robot(_) | View::Letters(..) => {
                 place.letters().iter().map(|letter| letter.id.clone()).collect()

@@ -7,10 +7,10 @@
 
 use std::sync::Arc;
 
-use super::{PacingLimits, Priority, QueueKey, RobotQueue, WaitHandle, Waiter};
+use super::{PacingLimits, Postponement, Priority, QueueKey, RobotQueue, WaitHandle, Waiter};
 use crate::{
     domain::{OverflowPolicy, Timestamp, WaitReason},
-    pace::{AdmissionRequest, Deferral, QueuePosition},
+    pace::{AdmissionRequest, Deferral, QueuePosition, slot_schedule::Slot},
 };
 
 /// The decision about a delivery that enters the queue.
@@ -34,6 +34,16 @@ pub(in crate::pace) struct AdmissionBounds {
     pub(in crate::pace) expires: Timestamp,
 }
 
+/// How a delivery waits in memory.
+struct Parking {
+    key: QueueKey,
+    /// Whether it waits for the quota, and not only for the message before it.
+    overflowed: bool,
+    /// The earliest time at which it may leave.
+    floor: Timestamp,
+    reason: WaitReason,
+}
+
 impl RobotQueue {
     /// Decides about a delivery that is new or comes back. Sets `handle` if it has to wait in
     /// memory.
@@ -47,7 +57,7 @@ impl RobotQueue {
     ) -> Admission {
         let AdmissionBounds { floor, .. } = limits;
         if matches!(request.position, QueuePosition::AtSlot(_)) {
-            self.waiting_in_broker = self.waiting_in_broker.saturating_sub(1);
+            self.count_returned(request.waited_for);
         }
         if request.overflow == OverflowPolicy::Latest && self.is_superseded(request) {
             return Admission::Superseded;
@@ -60,7 +70,7 @@ impl RobotQueue {
             }
             QueuePosition::AtSlot(slot) => slot,
             QueuePosition::After(slot) => {
-                return self.admit_part(now, limits, (slot, request), handle, rules);
+                return self.admit_part(now, limits, slot, request, handle, rules);
             }
             QueuePosition::NotBefore(at) => {
                 let at = at.before(self.hold_offset);
@@ -76,15 +86,16 @@ impl RobotQueue {
             return Admission::Deferred(Deferral { due: at, slot: None, reason }, None);
         }
         if at.since(now) <= rules.wait_max(request.early) {
-            self.waits_for = Some(reason);
-            return self.park(key, (true, floor), request, handle);
+            let parking = Parking { key, overflowed: true, floor, reason };
+            return self.park(parking, request, handle);
         }
         if at.since(now) <= rules.early_max {
             return Admission::Deferred(self.wait_in_broker(key, at, reason), None);
         }
         let has_slot = !matches!(request.position, QueuePosition::NotBefore(_)) && wanted > now;
         let wanted = if has_slot { wanted } else { wanted.max(floor) };
-        let (later, booked) = self.postpone(now, key, (wanted, at), (has_slot, reason), rules);
+        let wait = Postponement { wanted, at, has_slot, reason };
+        let (later, booked) = self.postpone(now, key, wait, rules);
         Admission::Deferred(later, booked)
     }
 
@@ -95,7 +106,8 @@ impl RobotQueue {
         &mut self,
         now: Timestamp,
         limits: AdmissionBounds,
-        (slot, request): (Timestamp, &AdmissionRequest<'_>),
+        slot: Timestamp,
+        request: &AdmissionRequest<'_>,
         handle: &mut Option<Arc<WaitHandle>>,
         rules: &PacingLimits<'_>,
     ) -> Admission {
@@ -104,10 +116,9 @@ impl RobotQueue {
         let at = self.estimate(now, key, rules).max(floor);
         let reason = self.wait_reason(now, at, floor);
         if at >= limits.expires || at.since(now) > rules.hold_max {
-            return Admission::Deferred(self.deferral(at, Some(slot), reason), None);
+            return Admission::Deferred(Deferral { due: at, slot: Some(slot), reason }, None);
         }
-        self.waits_for = Some(reason);
-        self.park(key, (true, floor), request, handle)
+        self.park(Parking { key, overflowed: true, floor, reason }, request, handle)
     }
 
     fn admit_fresh(
@@ -142,18 +153,17 @@ impl RobotQueue {
         }
         if let Some(at) = booked {
             let plan = if request.event.urgent { &mut self.urgent } else { &mut self.others };
-            plan.reserve(at, rules.quota);
+            plan.reserve(Slot { at, reason }, rules.quota);
         }
         if overflowed {
             self.remember_slot(request, slot);
         }
         if at.since(now) <= rules.hold_max {
             let key = self.key(request, slot);
-            self.waits_for = Some(reason);
-            return self.park(key, (overflowed, floor), request, handle);
+            return self.park(Parking { key, overflowed, floor, reason }, request, handle);
         }
-        self.waiting_in_broker = self.waiting_in_broker.saturating_add(1);
-        Admission::Deferred(self.deferral(at, Some(slot), reason), booked)
+        self.count_in_broker(reason);
+        Admission::Deferred(Deferral { due: at, slot: Some(slot), reason }, booked)
     }
 
     /// Whether no delivery waits before a new one.
@@ -175,17 +185,17 @@ impl RobotQueue {
 
     fn park(
         &mut self,
-        key: QueueKey,
-        (overflowed, floor): (bool, Timestamp),
+        parking: Parking,
         request: &AdmissionRequest<'_>,
         handle: &mut Option<Arc<WaitHandle>>,
     ) -> Admission {
+        let Parking { key, overflowed, floor, reason } = parking;
         let handle = Arc::clone(handle.get_or_insert_default());
         let AdmissionRequest { subscription, overflow, early, .. } = *request;
         let event = Arc::clone(request.event);
         self.waiters.insert(
             key,
-            Waiter { handle, subscription, overflow, overflowed, floor, early, event },
+            Waiter { handle, subscription, overflow, overflowed, floor, early, reason, event },
         );
         Admission::Queued(key)
     }

@@ -1,6 +1,6 @@
-//! The end of an attempt, holds, and the queue's state for checkpoints and operators.
+//! The end of an attempt, and holds.
 //!
-//! Owns when a robot is put on hold, when the hold ends, and when a queue may be evicted.
+//! Owns when a robot is put on hold, and when the hold ends.
 //!
 //! Not here: the length of a hold (`pace/hold.rs`), and the permit that reports the end
 //! (`pace/permit.rs`).
@@ -9,14 +9,12 @@ use std::time::Duration;
 
 use super::{PacingLimits, RobotQueue};
 use crate::{
-    domain::{HoldCause, Platform, RobotId, Timestamp, Verdict, WaitReason},
-    pace::{Deferral, EndedHold, Hold, QueuePosition, RobotStatus, hold::WaitBounds},
+    domain::{HoldCause, Timestamp, Verdict, WaitReason},
+    pace::{Deferral, EndedHold, Hold, QueuePosition, hold::WaitBounds, slot_schedule::Slot},
 };
 
 /// The longest answer time that the plan expects. A longer one is a fault.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(1);
-/// How long an expired hold or a count of refusals keeps an idle queue from eviction.
-const REMEMBERED: Duration = Duration::from_secs(86_400);
 
 /// How an attempt ended.
 pub(in crate::pace) struct Finish {
@@ -26,6 +24,18 @@ pub(in crate::pace) struct Finish {
     pub(in crate::pace) took: Option<Duration>,
     /// Whether another part of the same message follows.
     pub(in crate::pace) next_part_pending: bool,
+}
+
+/// How a delivery with the robot's permit is deferred.
+pub(in crate::pace) struct Requeue {
+    /// The position that it asked for.
+    pub(in crate::pace) asked: QueuePosition,
+    /// The position of its permit.
+    pub(in crate::pace) position: Timestamp,
+    /// When it is due, unless its slot is later.
+    pub(in crate::pace) due: Timestamp,
+    /// Why it waits.
+    pub(in crate::pace) reason: WaitReason,
 }
 
 /// The changes that the end of an attempt causes for the robot.
@@ -69,12 +79,8 @@ impl RobotQueue {
     /// Defers a delivery that got the robot's permit but found no rate, concurrency permit or
     /// memory. A new delivery gets its due time as slot. A delivery with a slot keeps it, and the
     /// slots behind it move along, so the order stays. A retry has no slot.
-    pub(in crate::pace) fn put_off(
-        &mut self,
-        now: Timestamp,
-        (asked, position): (QueuePosition, Timestamp),
-        (due, reason): (Timestamp, WaitReason),
-    ) -> Deferral {
+    pub(in crate::pace) fn put_off(&mut self, now: Timestamp, requeue: Requeue) -> Deferral {
+        let Requeue { asked, position, due, reason } = requeue;
         let planned = position.after(self.hold_offset).max(now);
         let due = due.max(planned);
         let slot = match asked {
@@ -85,8 +91,10 @@ impl RobotQueue {
                 Some(position)
             }
         };
-        self.waiting_in_broker = self.waiting_in_broker.saturating_add(u32::from(slot.is_some()));
-        self.deferral(due, slot, reason)
+        if slot.is_some() {
+            self.count_in_broker(reason);
+        }
+        Deferral { due, slot, reason }
     }
 
     /// Returns the permit of a message that left. `in_group` says that the organisation is known. A
@@ -112,7 +120,9 @@ impl RobotQueue {
                     self.consecutive_refusals = 0;
                     finished.lifted = self.hold.take();
                 }
-                Some(HoldCause::Budget) if in_group => (),
+                Some(HoldCause::Budget) if in_group => {
+                    self.count_in_broker(WaitReason::MonthlyBudget);
+                }
                 Some(cause) => finished.held = self.refused(now, cause, verdict, rules),
             }
         }
@@ -131,10 +141,13 @@ impl RobotQueue {
     ) -> Option<Hold> {
         let (asked, bounds) = match verdict {
             Verdict::Throttled { wait } => {
-                self.waiting_in_broker = self.waiting_in_broker.saturating_add(1);
+                self.count_in_broker(WaitReason::Hold(cause));
                 (wait, bounds(cause, rules))
             }
-            Verdict::BudgetSpent { wait } => (None, Some(WaitBounds { least: wait, most: wait })),
+            Verdict::BudgetSpent { wait } => {
+                self.count_in_broker(WaitReason::Hold(cause));
+                (None, Some(WaitBounds { least: wait, most: wait }))
+            }
             _ => {
                 self.consecutive_refusals = self.consecutive_refusals.saturating_add(1);
                 if self.consecutive_refusals < rules.health.after && self.hold.is_none() {
@@ -162,7 +175,7 @@ impl RobotQueue {
             .into_iter()
             .flatten()
             .fold(hold.until, Timestamp::max);
-        let waiting_in_broker = if last > now { self.waiting_in_broker } else { 0 };
+        let waiting_in_broker = if last > now { self.in_broker() } else { 0 };
         let back_within = if waiting_in_broker > 0 { last.since(now) } else { Duration::ZERO };
         let left = hold.until.since(now);
         self.hold_offset = self.hold_offset.saturating_sub(left);
@@ -179,9 +192,9 @@ impl RobotQueue {
     }
 
     /// Restores a slot that an earlier process reserved.
-    pub(in crate::pace) fn restore_slot(&mut self, slot: Timestamp, rules: &PacingLimits<'_>) {
+    pub(in crate::pace) fn restore_slot(&mut self, slot: Slot, rules: &PacingLimits<'_>) {
         self.others.reserve(slot, rules.quota);
-        self.waiting_in_broker = self.waiting_in_broker.saturating_add(1);
+        self.count_in_broker(slot.reason);
     }
 
     /// Restores a hold of an earlier process. If the current bounds shorten it, the plan moves with
@@ -199,89 +212,5 @@ impl RobotQueue {
             self.others.shift_earlier(earlier, now);
         }
         self.hold = Some(today);
-    }
-
-    /// The state for a checkpoint: the messages in flight, the future slots, and the hold.
-    pub(in crate::pace) fn snapshot(&self, now: Timestamp) -> (u32, Vec<Timestamp>, Option<Hold>) {
-        (
-            self.window.in_flight(),
-            self.others.slots().filter(|slot| *slot > now).collect(),
-            self.hold,
-        )
-    }
-
-    /// The hold, if nothing is sent because of it now.
-    pub(in crate::pace) fn hold_at(&self, now: Timestamp) -> Option<Hold> {
-        self.hold.filter(|hold| hold.until > now)
-    }
-
-    pub(in crate::pace) const fn platform(&self) -> Platform {
-        self.platform
-    }
-
-    /// Whether the queue may be evicted without loss.
-    pub(in crate::pace) fn is_idle(&mut self, now: Timestamp, rules: &PacingLimits<'_>) -> bool {
-        self.window.forget(now, rules.quota);
-        let long_ago = |at: Timestamp| at.after(REMEMBERED) < now;
-        self.window.used() == 0
-            && self.waiters.is_empty()
-            && self.urgent.last_slot(now).is_none()
-            && self.others.last_slot(now).is_none()
-            && self.hold.is_none_or(|hold| long_ago(hold.until))
-            && (self.consecutive_refusals == 0 || long_ago(self.left_at))
-    }
-
-    /// When the first and the last of `messages` new messages would leave. Reserves nothing.
-    pub(in crate::pace) fn send_estimate(
-        &self,
-        now: Timestamp,
-        urgent: bool,
-        messages: u32,
-        rules: &PacingLimits<'_>,
-    ) -> (Timestamp, Timestamp) {
-        let (mut plan, mut window) =
-            (if urgent { &self.urgent } else { &self.others }.clone(), self.window.clone());
-        let held_until = self.hold.map_or(now, |hold| hold.until);
-        let mut slots = (0..messages.max(1)).map(|_| {
-            let (free, _) = plan.next(now, &mut window, rules.quota, self.answer_time);
-            let slot = free.max(held_until);
-            plan.reserve(slot, rules.quota);
-            slot
-        });
-        let first = slots.next().unwrap_or(now);
-        (first, slots.last().unwrap_or(first))
-    }
-
-    pub(in crate::pace) fn status(
-        &self,
-        robot: RobotId,
-        now: Timestamp,
-        rules: &PacingLimits<'_>,
-    ) -> RobotStatus {
-        let last = self.others.last_slot(now).max(self.urgent.last_slot(now));
-        let in_memory = u32::try_from(self.waiters.len()).unwrap_or(u32::MAX);
-        let waiting =
-            in_memory.saturating_add(if last.is_some() { self.waiting_in_broker } else { 0 });
-        let waits_for = || self.waits_for.unwrap_or(WaitReason::RobotQuota);
-        RobotStatus {
-            robot,
-            platform: self.platform,
-            used: self.window.used(),
-            allowed: rules
-                .quota
-                .windows
-                .iter()
-                .max_by_key(|window| window.span)
-                .map(|window| window.max),
-            in_flight: self.window.in_flight(),
-            waiting,
-            wait_reason: match self.hold {
-                Some(hold) => Some(WaitReason::Hold(hold.cause)),
-                None => (waiting > 0).then(waits_for),
-            },
-            drained_in: last.map_or(Duration::ZERO, |last| last.since(now)),
-            hold: self.hold,
-            held_for: self.hold.map(|hold| hold.until.since(now)).filter(|left| !left.is_zero()),
-        }
     }
 }

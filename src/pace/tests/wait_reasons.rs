@@ -138,7 +138,7 @@ async fn a_delivery_without_memory_and_one_at_a_busy_host_say_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_robot_names_the_reason_of_the_delivery_that_came_to_wait_last() {
+async fn a_robot_and_an_estimate_name_the_reason_of_a_wait() {
     let pace = used_up(one_in_600_s()).await;
     assert_eq!(pace.robots()[0].wait_reason, None);
     let _ = asking(1).later(&pace).await;
@@ -148,4 +148,69 @@ async fn a_robot_names_the_reason_of_the_delivery_that_came_to_wait_last() {
     assert_eq!(estimate.reason, Some(WaitReason::RobotQuota));
     let free = pace.send_estimate(RobotId::from_bytes([2; 16]), Platform::DingTalk, None, false, 1);
     assert_eq!(free.reason, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_robot_counts_its_waiting_deliveries_by_reason_and_names_the_most_frequent() {
+    let name: GroupName = "acme".parse().unwrap();
+    let one_a_month = GroupSettings { monthly: Some(1), ..GroupSettings::by_default().unwrap() };
+    let groups = BTreeMap::from([(name.clone(), one_a_month)]);
+    let pace = with(PaceSettings { groups, ..one_in_600_s() });
+    let of_group = || {
+        let month = Duration::from_secs(40 * 86_400);
+        let asking = asking(1).event(|event| event.expires_at = T0.after(month));
+        Asking { group: Some(name.clone()), ..asking }
+    };
+    let _ = of_group().sent(&pace, Verdict::Delivered).await;
+    let _ = asking(1).later(&pace).await;
+    let (first, second) = (of_group().later(&pace).await, of_group().later(&pace).await);
+    let counts = |quota, month| {
+        let mut counts = WaitCounts::default();
+        counts[WaitReason::RobotQuota] = quota;
+        counts[WaitReason::MonthlyBudget] = month;
+        counts
+    };
+    let robot = pace.robots().remove(0);
+    // The third one waits longer for the window than for the next month.
+    assert_eq!((robot.waiting, robot.waits), (3, counts(2, 1)));
+    assert_eq!(robot.wait_reason, Some(WaitReason::RobotQuota));
+
+    // Both come back and are deferred again, one for another reason.
+    let back = |later: Deferral, asking: Asking| Asking {
+        waited_for: Some(later.reason),
+        ..asking.at(QueuePosition::AtSlot(later.slot.unwrap()))
+    };
+    let _ = back(first, Asking { group: None, ..of_group() }).later(&pace).await;
+    let _ = back(second, of_group()).later(&pace).await;
+    let robot = pace.robots().remove(0);
+    assert_eq!((robot.waiting, robot.waits.values().sum::<u32>()), (3, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_robot_that_is_restored_counts_its_deliveries_by_the_reasons_that_were_recorded() {
+    let records = Notes::default();
+    let name: GroupName = "acme".parse().unwrap();
+    let one_a_month = GroupSettings { monthly: Some(1), ..GroupSettings::by_default().unwrap() };
+    let groups = BTreeMap::from([(name.clone(), one_a_month)]);
+    let settings = PaceSettings { groups, ..settings(&[(3, 600)], (60, 3600)) };
+    let before = Pace::new(settings.clone(), Arc::new(records.clone()), timeline(T0));
+    let of_group = || {
+        let month = Duration::from_secs(40 * 86_400);
+        let asking = asking(1).event(|event| event.expires_at = T0.after(month));
+        Asking { group: Some(name.clone()), ..asking }
+    };
+    let _ = of_group().sent(&before, Verdict::Delivered).await;
+    let _ = of_group().later(&before).await;
+    let _ = of_group().later(&before).await;
+    let told = before.robots()[0].waits;
+    assert_eq!((told[WaitReason::MonthlyBudget], told.values().sum::<u32>()), (1, 2));
+    let restored = |records: Vec<PaceRecord>| {
+        let after = Pace::new(settings.clone(), Arc::new(Notes::default()), timeline(T0));
+        after.restore(records);
+        after.robots()[0].waits
+    };
+    assert_eq!(restored(records.0.lock().unwrap().clone()), told);
+    records.0.lock().unwrap().clear();
+    let _ = before.checkpoint().unwrap();
+    assert_eq!(restored(records.0.lock().unwrap().clone()), told, "also from a checkpoint");
 }

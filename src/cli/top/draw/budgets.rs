@@ -64,7 +64,7 @@ fn row(group: &GroupView) -> Vec<String> {
         .filter(|monthly| *monthly > 0)
         .map(|monthly| group.used.saturating_mul(100) / monthly);
     vec![
-        format::line(&group.group),
+        format::line(group.group.as_str()),
         number(group.used),
         group.monthly.map_or_else(none, number),
         percent.map_or_else(none, |percent| percent.to_string()),

@@ -124,7 +124,7 @@ pub(super) fn list(
             ago(letter.dead_at.as_deref(), top.now),
             letter.reason.clone(),
             format::line(&letter.code),
-            letter.platform.clone().unwrap_or_else(|| "event".to_owned()),
+            letter.platform.map_or_else(|| "event".to_owned(), |platform| platform.to_string()),
             format::line(&letter.topic),
             number(letter.attempts),
             format::line(&letter.says),

@@ -56,8 +56,8 @@ pub(super) fn rows(
 ) -> usize {
     let row = |robot: &&RobotView| {
         vec![
-            short(&robot.robot, WIDE, area.width),
-            robot.platform.clone(),
+            short(&robot.robot.to_string(), WIDE, area.width),
+            robot.platform.to_string(),
             number(robot.waiting),
             drained_in(robot),
             number(robot.in_flight),
@@ -120,8 +120,8 @@ pub(super) fn holds(
             .areas(area);
     let row = |robot: &&RobotView| {
         vec![
-            short(&robot.robot, WIDE, area.width),
-            robot.platform.clone(),
+            short(&robot.robot.to_string(), WIDE, area.width),
+            robot.platform.to_string(),
             format::wait_label(robot).unwrap_or_default().to_owned(),
             span(robot.held_for_seconds.unwrap_or(0)),
             number(robot.waiting),
@@ -179,7 +179,7 @@ pub(super) fn one(
 
 fn known(robot: &RobotView, width: usize, tall: bool, theme: Theme) -> Vec<Line<'static>> {
     let facts = [
-        robot.platform.clone(),
+        robot.platform.to_string(),
         format!("{} waiting, drained in {}", number(robot.waiting), drained_in(robot)),
         format!("{} in flight", number(robot.in_flight)),
         format!("quota used {}", used(robot)),

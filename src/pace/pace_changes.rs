@@ -1,0 +1,25 @@
+//! The changes that an attempt causes for its robot and organisation.
+//!
+//! Owns their list.
+//!
+//! Not here: what causes them (`robot_queue/finish.rs`, `monthly_quota.rs`).
+
+use super::Hold;
+use crate::domain::{GroupName, Timestamp};
+
+/// The changes that an attempt causes for its robot and organisation.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PaceChanges {
+    /// The hold that begins with this attempt.
+    pub held: Option<Hold>,
+    /// Whether the robot was on hold before this attempt.
+    pub was_held: bool,
+    /// The hold that this attempt has ended.
+    pub lifted: Option<Hold>,
+    /// The organisation has just passed its warning share: its name, calls used, calls allowed.
+    pub budget_warning: Option<(GroupName, u64, u64)>,
+    /// The organisation's monthly quota has just been used up, until this time by the wall clock.
+    pub budget_spent: Option<(GroupName, Timestamp)>,
+    /// When the robot or its organisation may be sent to again, in the pacer's time; `None` if now.
+    pub resume: Option<Timestamp>,
+}
