@@ -246,8 +246,8 @@ impl Pipeline {
                 return Ok(None);
             }
         };
-        let since = (now, parts.clock.now());
-        Ok(Some(Expansion::new(event, since, identity, redelivered, ack_tag)))
+        let decoded = parts.clock.now();
+        Ok(Some(Expansion::new(event, now, decoded, identity, redelivered, ack_tag)))
     }
 
     /// Brings one delivery to its settlement. A panic counts as a failed attempt.

@@ -15,6 +15,8 @@ use roomcast::domain::Platform;
 
 #[path = "tidy/circles.rs"]
 mod circles;
+#[path = "tidy/tuples.rs"]
+mod tuples;
 
 struct Source {
     path: String,
@@ -34,7 +36,7 @@ impl Source {
     }
 
     fn is_test(&self) -> bool {
-        ["/tests/", "/conformance/"].iter().any(|folder| self.path.contains(folder))
+        ["tests/", "/conformance/"].iter().any(|folder| self.path.contains(folder))
             || ["tests.rs", "_harness.rs"].iter().any(|end| self.path.ends_with(end))
     }
 }

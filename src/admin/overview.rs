@@ -110,8 +110,8 @@ mod tests {
         assert!(dead(&[]).is_none(), "nothing was counted");
         let at = |seconds: u64| Timestamp::from_unix_millis(seconds * 1000);
         let (mut wecom, mut event) = (
-            DeadQueueStats::nothing(Some(Platform::WeCom), at(99)),
-            DeadQueueStats::nothing(None, at(99)),
+            DeadQueueStats::empty(Some(Platform::WeCom), at(99)),
+            DeadQueueStats::empty(None, at(99)),
         );
         wecom.add(DeadReason::Expired.into(), Some(at(7)));
         wecom.add(DeadReason::RobotGone.into(), Some(at(60)));

@@ -77,8 +77,8 @@ impl SubscriptionService {
         let name = name.as_str();
         let templates = self.store.templates().now();
         let said = match request.platform.unwrap_or_default() {
-            Audience::Everybody => templates.write_default(name, &tags),
-            Audience::On(platform) => templates.write_for(platform, name, &tags),
+            Audience::Everybody => templates.render_default(name, &tags),
+            Audience::On(platform) => templates.render_for(platform, name, &tags),
         };
         let (audience, passage) = said.map_err(|why| match why {
             RenderError::Unknown(_) => ApiError::NotFound(why.to_string()),

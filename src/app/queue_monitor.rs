@@ -100,7 +100,7 @@ async fn watch_depths(
 ) {
     let mut failing = false;
     while let Some(true) = stop.run_until_cancelled(becomes(&mut ready, true)).await {
-        let asked = gauge.ask().await;
+        let asked = gauge.measure().await;
         // An answer that arrives after the session's end describes a broker that may have changed
         // since.
         if *ready.borrow() {

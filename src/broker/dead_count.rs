@@ -69,7 +69,7 @@ impl DeadCounter {
         let due: Vec<_> = DeadQueue::all().filter(|queue| self.is_due(*queue, seen)).collect();
         for queue in DeadQueue::all() {
             if self.depth(queue, seen) == Some(0) {
-                let empty = DeadQueueStats::nothing(queue.platform(), self.clock.now());
+                let empty = DeadQueueStats::empty(queue.platform(), self.clock.now());
                 self.queues
                     .entry(queue)
                     .or_insert_with(|| QueueCount::of(Some(empty), Duration::ZERO));
@@ -95,7 +95,7 @@ impl DeadCounter {
             DeadQueues::open_without_bodies(&self.address, Arc::clone(&self.topology)).await?;
         for queue in due {
             let (began, mut seen) =
-                (Instant::now(), DeadQueueStats::nothing(queue.platform(), self.clock.now()));
+                (Instant::now(), DeadQueueStats::empty(queue.platform(), self.clock.now()));
             let report = queues
                 .scan_if_free(*queue, |letter| seen.add(letter.reason, letter.dead_at))
                 .await?;

@@ -9,7 +9,7 @@ use std::{str::FromStr, time::Duration};
 
 use super::message::StoredDelivery;
 use crate::domain::{
-    DeadReason, Delivery, EventId, HeaderValue, Headers, Part, PublishedMessage, Timestamp,
+    DeadCause, Delivery, EventId, HeaderValue, Headers, Part, PublishedMessage, Timestamp,
     WaitReason,
 };
 
@@ -53,27 +53,30 @@ pub(super) fn of_delivery(delivery: &Delivery, until: Timestamp, left: Duration)
 /// The headers of a dead delivery.
 pub(super) fn of_dead_delivery(
     delivery: &Delivery,
-    reason: DeadReason,
-    code: &str,
-    detail: &str,
+    cause: DeadCause<'_>,
     at: Timestamp,
 ) -> Headers {
-    let mut headers = why(reason, code, detail, at);
+    let mut headers = why(cause, at);
     headers.push((ROBOT.into(), HeaderValue::text(delivery.robot.to_string())));
     headers.push((RECEIVED_AT.into(), time(delivery.event.received_at)));
     headers.extend(identity(delivery));
     headers
 }
 
+/// An event that is a dead letter as a whole.
+pub(super) struct DeadEvent<'a> {
+    pub(super) published: &'a PublishedMessage,
+    pub(super) urgent: bool,
+    /// The event's id.
+    pub(super) event: &'a str,
+    /// How often it was redriven.
+    pub(super) generation: u32,
+}
+
 /// The headers of a dead event.
-pub(super) fn of_dead_event(
-    published: &PublishedMessage,
-    urgent: bool,
-    (event, generation): (&str, u32),
-    (reason, code, detail): (DeadReason, &str, &str),
-    at: Timestamp,
-) -> Headers {
-    let mut headers = why(reason, code, detail, at);
+pub(super) fn of_dead_event(dead: &DeadEvent<'_>, cause: DeadCause<'_>, at: Timestamp) -> Headers {
+    let DeadEvent { published, urgent, event, generation } = *dead;
+    let mut headers = why(cause, at);
     headers.push((TOPIC.into(), HeaderValue::text(published.routing_key.clone())));
     headers.push((EVENT.into(), HeaderValue::text(event)));
     headers.push((ATTEMPTS.into(), HeaderValue::Int(0)));
@@ -185,11 +188,11 @@ fn identity(delivery: &Delivery) -> Headers {
     headers
 }
 
-fn why(reason: DeadReason, code: &str, detail: &str, at: Timestamp) -> Headers {
+fn why(cause: DeadCause<'_>, at: Timestamp) -> Headers {
     vec![
-        (REASON.into(), HeaderValue::text(reason.as_str())),
-        (CODE.into(), HeaderValue::text(code)),
-        (DETAIL.into(), HeaderValue::text(detail)),
+        (REASON.into(), HeaderValue::text(cause.reason.as_str())),
+        (CODE.into(), HeaderValue::text(cause.code)),
+        (DETAIL.into(), HeaderValue::text(cause.detail)),
         (DEAD_AT.into(), time(at)),
     ]
 }
@@ -263,7 +266,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::{Event, EventContent, Platform, RobotId, SubscriptionId, every};
+    use crate::domain::{
+        DeadReason, Event, EventContent, Platform, RobotId, SubscriptionId, every,
+    };
 
     fn delivery() -> Delivery {
         let event = Event {
@@ -318,13 +323,8 @@ mod tests {
     #[test]
     fn a_redriven_delivery_is_a_generation_later_and_begins_anew() {
         let delivery = delivery();
-        let dead = of_dead_delivery(
-            &delivery,
-            DeadReason::Exhausted,
-            "c",
-            "d",
-            Timestamp::from_unix_millis(5),
-        );
+        let cause = DeadCause { reason: DeadReason::Exhausted, code: "c", detail: "d" };
+        let dead = of_dead_delivery(&delivery, cause, Timestamp::from_unix_millis(5));
         let first = read(PublishedMessage::default(), &dead).unwrap();
         let again = read(PublishedMessage::default(), &of_redriven(&first)).unwrap();
         assert_eq!((again.generation, again.attempts, again.hops), (2, 0, 0));

@@ -25,13 +25,15 @@ use super::{
     batches::batches,
     blocked::watch_blocked,
     confirm_deadline::{ConfirmDeadline, ConfirmError},
-    declare, envelope, outcome, properties,
+    declare,
+    envelope::{self, DeadEvent},
+    outcome, properties,
     session_end::SessionEnd,
     topology::Topology,
 };
 use crate::{
     clock::Clock,
-    domain::{Headers, PublishedMessage, Timestamp},
+    domain::{DeadCause, Headers, PublishedMessage, Timestamp},
     settle::{NextStep, StepPublishError},
 };
 
@@ -334,7 +336,11 @@ impl Publisher {
             NextStep::DeadDelivery { delivery, reason, code, detail, at } => (
                 self.topology.dead(),
                 Topology::dead_key(delivery.platform, *reason),
-                envelope::of_dead_delivery(delivery, *reason, code, detail, *at),
+                envelope::of_dead_delivery(
+                    delivery,
+                    DeadCause { reason: *reason, code, detail },
+                    *at,
+                ),
                 Cow::Borrowed(&delivery.event.published),
             ),
             NextStep::DeadEvent {
@@ -350,10 +356,8 @@ impl Publisher {
                 self.topology.dead(),
                 Topology::dead_event_key(*reason),
                 envelope::of_dead_event(
-                    published,
-                    *urgent,
-                    (event, *generation),
-                    (*reason, code, detail),
+                    &DeadEvent { published, urgent: *urgent, event, generation: *generation },
+                    DeadCause { reason: *reason, code, detail },
                     *at,
                 ),
                 Cow::Borrowed(published),

@@ -34,7 +34,7 @@ impl QueueLengths {
     }
 
     /// The lengths of all queues. A missing queue is left out.
-    pub async fn ask(&mut self) -> Result<Vec<QueueStats>, BrokerError> {
+    pub async fn measure(&mut self) -> Result<Vec<QueueStats>, BrokerError> {
         let at = self.address.shown()?;
         // After a fault, dropping the old connection closes it.
         let connection =
@@ -42,8 +42,11 @@ impl QueueLengths {
                 Some(connection) => connection,
                 None => self.address.connect("roomcast watching").await?,
             };
-        let seen = match tokio::time::timeout(ANSWER_TIMEOUT, ask(&connection, &at, &self.topology))
-            .await
+        let seen = match tokio::time::timeout(
+            ANSWER_TIMEOUT,
+            read_lengths(&connection, &at, &self.topology),
+        )
+        .await
         {
             Ok(seen) => seen?,
             Err(_) => {
@@ -67,7 +70,7 @@ impl QueueLengths {
     }
 }
 
-async fn ask(
+async fn read_lengths(
     connection: &Connection,
     at: &str,
     topology: &Topology,

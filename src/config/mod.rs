@@ -10,6 +10,7 @@
 
 mod cross_field;
 mod error;
+mod found_key;
 mod platforms;
 mod reader;
 mod sections;
@@ -37,32 +38,6 @@ pub trait EnvironmentSource {
     fn var(&self, name: &str) -> Option<String>;
     /// The names of all variables.
     fn names(&self) -> Vec<String>;
-}
-
-/// An environment without variables: the file alone counts.
-pub struct NoEnvironment;
-
-impl EnvironmentSource for NoEnvironment {
-    fn var(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn names(&self) -> Vec<String> {
-        Vec::new()
-    }
-}
-
-/// The environment of this process.
-pub struct ProcessEnvironment;
-
-impl EnvironmentSource for ProcessEnvironment {
-    fn var(&self, name: &str) -> Option<String> {
-        std::env::var(name).ok()
-    }
-
-    fn names(&self) -> Vec<String> {
-        std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect()
-    }
 }
 
 impl Config {

@@ -10,7 +10,10 @@ use std::{collections::BTreeSet, hash::Hash};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{ConfigError, ConfigErrors, EnvironmentSource, SourceLocation, values::Values};
+use super::{
+    ConfigError, ConfigErrors, EnvironmentSource, SourceLocation, found_key::FoundKey,
+    values::Values,
+};
 use crate::settings::{Form, Setting, SettingSource};
 
 /// Names, or beginnings of names, of variables that are not settings: one is the command line's,
@@ -114,10 +117,8 @@ impl<'a> Reader<'a> {
 
     /// Adds a mistake about a whole section.
     pub(super) fn across_section(&mut self, section: &str, message: &str) {
-        let mut found = Vec::new();
-        collect(&self.table, "", &mut found);
-        let start =
-            found.iter().find(|(name, ..)| name == section).map_or(0, |(_, start, _)| *start);
+        let found = FoundKey::all(&self.table);
+        let start = found.iter().find(|key| key.name == section).map_or(0, |key| key.start);
         let place = self.place(start);
         self.mistake(place, &format!("[{section}]: {message}"));
     }
@@ -237,9 +238,7 @@ impl<'a> Reader<'a> {
             .filter_map(|name| name.rsplit_once('.'))
             .map(|(section, _)| section.to_owned())
             .collect();
-        let mut found = Vec::new();
-        collect(&self.table, "", &mut found);
-        for (name, start, is_table) in found {
+        for FoundKey { name, start, is_table } in FoundKey::all(&self.table) {
             let opens = sections
                 .iter()
                 .any(|section| *section == name || section.starts_with(&format!("{name}.")));
@@ -364,22 +363,6 @@ fn scalar(value: &DeValue<'_>) -> Option<String> {
         DeValue::Float(number) => Some(number.as_str().to_owned()),
         DeValue::Boolean(yes) => Some(yes.to_string()),
         _ => None,
-    }
-}
-
-/// Every key and table, with its offset in the text.
-fn collect(table: &DeTable<'_>, path: &str, found: &mut Vec<(String, usize, bool)>) {
-    for (key, value) in table {
-        let name = if path.is_empty() {
-            key.get_ref().to_string()
-        } else {
-            format!("{path}.{}", key.get_ref())
-        };
-        let inner = value.get_ref().as_table();
-        found.push((name.clone(), key.span().start, inner.is_some()));
-        if let Some(inner) = inner {
-            collect(inner, &name, found);
-        }
     }
 }
 

@@ -39,7 +39,7 @@ pub struct DeadCount {
 impl DeadQueueStats {
     /// An empty queue.
     #[must_use]
-    pub const fn nothing(platform: Option<Platform>, at: Timestamp) -> Self {
+    pub const fn empty(platform: Option<Platform>, at: Timestamp) -> Self {
         Self { platform, at, counts: Vec::new() }
     }
 
@@ -85,8 +85,7 @@ mod tests {
     #[test]
     fn letters_are_counted_by_reason_and_the_oldest_that_says_so_is_known() {
         let at = |millis| Some(Timestamp::from_unix_millis(millis));
-        let mut seen =
-            DeadQueueStats::nothing(Some(Platform::WeCom), Timestamp::from_unix_millis(9));
+        let mut seen = DeadQueueStats::empty(Some(Platform::WeCom), Timestamp::from_unix_millis(9));
         seen.add(DeadReason::Poison.into(), None);
         seen.add(DeadReason::Expired.into(), at(5));
         seen.add(DeadReason::Expired.into(), None);
@@ -105,7 +104,7 @@ mod tests {
 
     #[test]
     fn the_reasons_of_other_versions_are_counted_as_they_are_and_any_number_of_them_is_bounded() {
-        let mut seen = DeadQueueStats::nothing(None, Timestamp::default());
+        let mut seen = DeadQueueStats::empty(None, Timestamp::default());
         for number in 0..100 {
             seen.add(StoredReason::Unknown(format!("reason_{number:02}")), None);
         }

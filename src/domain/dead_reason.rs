@@ -115,6 +115,17 @@ impl From<DeadReason> for StoredReason {
     }
 }
 
+/// Why a message is a dead letter.
+#[derive(Clone, Copy, Debug)]
+pub struct DeadCause<'a> {
+    /// The reason.
+    pub reason: DeadReason,
+    /// The code, of the platform or of roomcast.
+    pub code: &'a str,
+    /// The sentence for operators.
+    pub detail: &'a str,
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

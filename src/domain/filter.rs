@@ -14,7 +14,7 @@ pub struct FilterPolicy {
     /// How a rule treats an event that lacks the rule's attribute.
     pub absent: Absent,
     /// All rules have to hold.
-    pub rules: Vec<Rule>,
+    pub rules: Vec<FilterRule>,
 }
 
 /// How a rule treats an event that lacks the rule's attribute.
@@ -28,7 +28,7 @@ pub enum Absent {
 
 /// A condition on one attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rule {
+pub struct FilterRule {
     /// The attribute's name.
     pub attribute: String,
     /// At least one value of the attribute has to pass at least one of these tests.
@@ -130,7 +130,7 @@ pub enum FilterRejection<'a> {
     /// A rule does not hold.
     Rule {
         /// The rule.
-        rule: &'a Rule,
+        rule: &'a FilterRule,
         /// The attribute's values; `None` if the event lacks the attribute.
         found: Option<&'a [String]>,
     },
@@ -217,8 +217,8 @@ mod tests {
         Attributes { named: named.collect(), platforms: None }
     }
 
-    fn rule(attribute: &str, any_of: Vec<AttributeTest>) -> Rule {
-        Rule { attribute: attribute.to_owned(), any_of }
+    fn rule(attribute: &str, any_of: Vec<AttributeTest>) -> FilterRule {
+        FilterRule { attribute: attribute.to_owned(), any_of }
     }
 
     fn equals(text: &str) -> AttributeTest {

@@ -19,6 +19,7 @@ mod error_text;
 mod event;
 mod filter;
 mod header;
+mod hex_id;
 mod hold_cause;
 mod id;
 mod language;
@@ -50,7 +51,7 @@ pub use closed_set::every;
 pub use credential::PlainCredential;
 pub(crate) use credential::required as required_credential;
 pub use dead_queue_stats::{DeadCount, DeadQueueStats};
-pub use dead_reason::{DeadReason, StoredReason};
+pub use dead_reason::{DeadCause, DeadReason, StoredReason};
 pub use delivery::{Delivery, Part};
 pub use duration::duration;
 pub use error_text::with_causes;
@@ -58,7 +59,9 @@ pub use event::{
     Event, EventContent, EventId, Format, Mentions, NoContent, PlatformContent, PlatformOverride,
     TextBody, UnknownFormat,
 };
-pub use filter::{Absent, AttributeTest, Comparison, FilterPolicy, FilterRejection, Number, Rule};
+pub use filter::{
+    Absent, AttributeTest, Comparison, FilterPolicy, FilterRejection, FilterRule, Number,
+};
 pub use header::{HEADERS_BYTES_MAX, HeaderValue, Headers, bytes_of};
 pub use hold_cause::{HoldCause, HoldCounts};
 pub use id::InvalidLetterId;

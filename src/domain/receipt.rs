@@ -5,8 +5,8 @@
 //! Not here: the wire form of a receipt (`broker/outcome.rs`).
 
 use super::{
-    DeadReason, Delivery, EventId, HeaderValue, Headers, Platform, PublishedMessage, RobotId,
-    Settlement, SubscriptionId, Timestamp,
+    DeadCause, DeadReason, Delivery, EventId, HeaderValue, Headers, Platform, PublishedMessage,
+    RobotId, Settlement, SubscriptionId, Timestamp,
 };
 
 /// The header with which a publisher requests or declines receipts of one event. Every republish
@@ -169,10 +169,10 @@ impl DeliveryReceipt {
         published: &PublishedMessage,
         event: &EventId,
         generation: u32,
-        why: (DeadReason, &str, &str),
+        why: DeadCause<'_>,
         at: Timestamp,
     ) -> Self {
-        let (reason, code, detail) = (why.0, why.1.to_owned(), why.2.to_owned());
+        let DeadCause { reason, code, detail } = why;
         Self {
             event: event.clone(),
             topic: published.routing_key.clone(),
@@ -181,7 +181,11 @@ impl DeliveryReceipt {
             subscription: None,
             platform: None,
             robot: None,
-            ending: DeliveryOutcome::Dead { reason, code, detail },
+            ending: DeliveryOutcome::Dead {
+                reason,
+                code: code.to_owned(),
+                detail: detail.to_owned(),
+            },
             attempts: 0,
             parts: 1,
             parts_delivered: 0,

@@ -4,9 +4,7 @@
 //!
 //! Not here: how the id is computed (`crypto/keys.rs`).
 
-use std::{fmt, str::FromStr};
-
-use super::id::quoted;
+use super::{hex_id::hex_id, id::quoted};
 
 /// The identity of a robot: a keyed hash of its normalised endpoint. Two subscriptions with one
 /// webhook are one robot with one quota. Without the key, the id does not reveal the webhook.
@@ -18,37 +16,7 @@ pub struct RobotId([u8; 16]);
 #[error("{} is not a robot id: it has 32 hexadecimal digits", quoted(.0))]
 pub struct InvalidRobotId(pub String);
 
-impl RobotId {
-    /// From the bytes of the keyed hash.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes of the keyed hash.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-impl fmt::Display for RobotId {
-    /// 32 lower-case hexadecimal digits.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl FromStr for RobotId {
-    type Err = InvalidRobotId;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut bytes = [0; 16];
-        hex::decode_to_slice(text.trim(), &mut bytes)
-            .map_err(|_| InvalidRobotId(text.to_owned()))?;
-        Ok(Self(bytes))
-    }
-}
+hex_id!(RobotId, InvalidRobotId);
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use super::id::quoted;
+use super::{hex_id::hex_id, id::quoted};
 
 /// The id of a subscription: 32 lower-case hexadecimal digits, a time prefix followed by random
 /// bits.
@@ -25,36 +25,9 @@ impl SubscriptionId {
     pub fn make() -> Self {
         Self(uuid::Uuid::now_v7().into_bytes())
     }
-
-    /// The id with these bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes of the id.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
 }
 
-impl fmt::Display for SubscriptionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl FromStr for SubscriptionId {
-    type Err = InvalidSubscriptionId;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut bytes = [0; 16];
-        hex::decode_to_slice(text.trim(), &mut bytes)
-            .map_err(|_| InvalidSubscriptionId(text.to_owned()))?;
-        Ok(Self(bytes))
-    }
-}
+hex_id!(SubscriptionId, InvalidSubscriptionId);
 
 /// Whether a subscription receives the events of its topic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

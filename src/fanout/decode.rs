@@ -270,7 +270,7 @@ fn content_of(
             match platform {
                 // Only one platform is read, so its text serves as the message.
                 Some(one) => {
-                    let (_, text) = templates.write_for(one, &name, &tags).map_err(failed)?;
+                    let (_, text) = templates.render_for(one, &name, &tags).map_err(failed)?;
                     content.message = Some(text);
                 }
                 None => put_rendered(templates.write(&name, &tags).map_err(failed)?, &mut content),

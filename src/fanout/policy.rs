@@ -8,7 +8,9 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
-use crate::domain::{Absent, AttributeTest, Comparison, FilterPolicy, Number, Rule, invalid_value};
+use crate::domain::{
+    Absent, AttributeTest, Comparison, FilterPolicy, FilterRule, Number, invalid_value,
+};
 
 /// The longest filter, in bytes. Filters are part of the rows' heads, which stay in memory.
 const FILTER_BYTES_MAX: usize = 16 * 1024;
@@ -63,7 +65,7 @@ pub fn read_policy(filter: &Value) -> Result<FilterPolicy, InvalidPolicy> {
 /// Writes the filter in the form from which it was read.
 #[must_use]
 pub fn write_policy(policy: &FilterPolicy) -> Value {
-    let tests = |rule: &Rule| rule.any_of.iter().map(test_in_json).collect::<Vec<_>>();
+    let tests = |rule: &FilterRule| rule.any_of.iter().map(test_in_json).collect::<Vec<_>>();
     match policy.absent {
         Absent::Ignored => policy
             .rules
@@ -88,7 +90,7 @@ impl<'de> Deserialize<'de> for FilterPolicy {
     }
 }
 
-fn rule_of_smn(at: usize, policy: &Value) -> Result<Rule, InvalidPolicy> {
+fn rule_of_smn(at: usize, policy: &Value) -> Result<FilterRule, InvalidPolicy> {
     let name = policy.get("name").and_then(Value::as_str);
     let name = name.ok_or_else(|| mistake(format!("[{at}].name must be text")))?;
     if name.starts_with("smn_") {
@@ -105,16 +107,16 @@ fn rule_of_smn(at: usize, policy: &Value) -> Result<Rule, InvalidPolicy> {
     rule(name, &place, tests.collect::<Result<_, _>>()?)
 }
 
-fn rule_of_sns(name: &str, tests: &Value) -> Result<Rule, InvalidPolicy> {
+fn rule_of_sns(name: &str, tests: &Value) -> Result<FilterRule, InvalidPolicy> {
     let tests = tests.as_array().ok_or_else(|| mistake(format!("{name} must be a list")))?;
     let tests = tests.iter().map(|test| test_of_sns(name, test)).collect::<Result<_, _>>()?;
     rule(name, name, tests)
 }
 
-fn rule(name: &str, place: &str, any_of: Vec<AttributeTest>) -> Result<Rule, InvalidPolicy> {
+fn rule(name: &str, place: &str, any_of: Vec<AttributeTest>) -> Result<FilterRule, InvalidPolicy> {
     match any_of.len() {
         0 => Err(mistake(format!("{place} is empty"))),
-        1..=VALUES_MAX => Ok(Rule { attribute: text_of("name", name)?, any_of }),
+        1..=VALUES_MAX => Ok(FilterRule { attribute: text_of("name", name)?, any_of }),
         many => {
             Err(mistake(format!("{place} has {many} values: at most {VALUES_MAX} are possible")))
         }

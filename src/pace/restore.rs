@@ -33,7 +33,7 @@ struct RestoredRobot {
 }
 
 impl RestoredRobot {
-    const fn nothing(platform: Platform) -> Self {
+    const fn empty(platform: Platform) -> Self {
         Self { platform, open: 0, open_before: 0, answered: Vec::new() }
     }
 
@@ -60,10 +60,10 @@ impl Pace {
                     .for_each(|sent| sent.open_before += std::mem::take(&mut sent.open)),
                 PaceRecord::Checkpoint => sent.values_mut().for_each(|sent| sent.open_before = 0),
                 PaceRecord::AttemptStarted { robot, platform, .. } => {
-                    sent.entry(robot).or_insert(RestoredRobot::nothing(platform)).open += 1;
+                    sent.entry(robot).or_insert(RestoredRobot::empty(platform)).open += 1;
                 }
                 PaceRecord::AttemptEnded { robot, platform, at } => {
-                    let sent = sent.entry(robot).or_insert(RestoredRobot::nothing(platform));
+                    let sent = sent.entry(robot).or_insert(RestoredRobot::empty(platform));
                     sent.answer();
                     if self.is_in_window(platform, at) {
                         sent.answered.push(at);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::Pipeline;
 use crate::{
-    domain::{DeadReason, DeliveryReceipt, Event, PublishedMessage},
+    domain::{DeadCause, DeadReason, DeliveryReceipt, Event, PublishedMessage},
     fanout::Undecodable,
     settle::{AckTag, AckTracker, DedupIdentity, NextStep},
     telemetry::events,
@@ -41,7 +41,7 @@ impl Pipeline {
                 &published,
                 event,
                 generation,
-                (why.reason(), why.code, &why.detail),
+                DeadCause { reason: why.reason(), code: why.code, detail: &why.detail },
                 at,
             )
         });
@@ -84,7 +84,8 @@ impl Pipeline {
         let (at, reason, code) = (self.parts.clock.now(), DeadReason::Poison, "panic");
         let (published, name) = (&event.published, &event.id);
         let told = self.wants_receipt(published).then(|| {
-            DeliveryReceipt::of_unread(published, name, generation, (reason, code, &detail), at)
+            let cause = DeadCause { reason, code, detail: &detail };
+            DeliveryReceipt::of_unread(published, name, generation, cause, at)
         });
         let step = NextStep::DeadEvent {
             published: Box::new(published.clone()),

@@ -32,14 +32,17 @@ pub(super) struct Expansion {
     after: Option<SubscriptionId>,
     matched: u32,
     deliveries: u32,
-    /// When the event was received, and when it was decoded.
-    since: (Timestamp, Timestamp),
+    /// When the event was received.
+    received: Timestamp,
+    /// When it was decoded.
+    decoded: Timestamp,
 }
 
 impl Expansion {
     pub(super) fn new(
         event: Arc<Event>,
-        since: (Timestamp, Timestamp),
+        received: Timestamp,
+        decoded: Timestamp,
         identity: DedupIdentity,
         redelivered: bool,
         ack_tag: AckTag,
@@ -48,7 +51,7 @@ impl Expansion {
         let tracker = Arc::new(AckTracker::new(identity, ack_tag));
         let returns = redelivered || !tracker.completed_before().is_empty();
         Self {
-            due_at: (event.received_at > since.0).then_some(event.received_at),
+            due_at: (event.received_at > received).then_some(event.received_at),
             content_digest: returns
                 .then(|| settle::content_digest(&event.published, event.id.as_str(), event.urgent)),
             event,
@@ -58,7 +61,8 @@ impl Expansion {
             after: None,
             matched: 0,
             deliveries: 0,
-            since,
+            received,
+            decoded,
         }
     }
 
@@ -96,7 +100,7 @@ impl Pipeline {
                 }
             }
         }
-        let Expansion { event, tracker, deliveries, since: (received, decoded), .. } = event;
+        let Expansion { event, tracker, deliveries, received, decoded, .. } = event;
         tracker.complete();
         if tracker.is_closed() {
             self.commit_progress(&tracker);

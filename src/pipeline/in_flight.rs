@@ -20,8 +20,8 @@ use crate::{
     domain::{Delivery, EventId, Settlement, SubscriptionId},
     fanout::Recipient,
     settle::{
-        self, AckTracker, AlreadyInFlight, CompletedMarks, DeliveryLineage, InFlightDelivery,
-        ProgressMark,
+        self, AckTracker, AlreadyInFlight, CompletedMarks, DeliveryLineage, DeliveryTarget,
+        InFlightDelivery, ProgressMark,
     },
     telemetry::events,
 };
@@ -167,7 +167,7 @@ impl Pipeline {
             return None;
         }
         let (subscription, said) = (delivery.subscription, delivery.attempts);
-        let one = (subscription, delivery.robot);
+        let one = DeliveryTarget { subscription, robot: delivery.robot };
         let at = done.next_part(one, delivery.part.index);
         delivery.attempts =
             done.attempts(one, at, if at == delivery.part.index { said } else { 0 });

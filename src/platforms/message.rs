@@ -185,11 +185,12 @@ struct SignTarget<'a> {
 }
 
 fn sign_for(
-    UnsignedBody((body, part)): UnsignedBody,
+    unsigned: UnsignedBody,
     delivery: &Delivery,
     to: &SignTarget<'_>,
     now: Timestamp,
 ) -> Result<SignedRequest, Unsendable> {
+    let UnsignedBody((body, part)) = unsigned;
     let SignTarget { platform, endpoint, secret } = *to;
     let repeat_id = &|| repeat_id(delivery, part);
     let context = SigningContext { endpoint, secret, now, repeat_id };

@@ -31,6 +31,6 @@ pub use in_flight::{AlreadyInFlight, InFlightGuard, InFlightRegistry};
 pub use ledger::{
     ClaimedMessage, Ledger, LedgerKey, LedgerMark, LedgerRecord, LedgerUnavailable, RecordedMessage,
 };
-pub use progress_mark::{CompletedMarks, ProgressMark};
+pub use progress_mark::{CompletedMarks, DeliveryTarget, ProgressMark};
 pub use schedule::RetryPolicy;
 pub use step_publisher::{AckTag, NextStep, SessionEnded, StepPublishError, StepPublisher};

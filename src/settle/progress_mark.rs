@@ -9,6 +9,15 @@ use std::collections::HashSet;
 use super::{LedgerMark, digest::digest};
 use crate::domain::{RobotId, SubscriptionId};
 
+/// The robot of a delivery, and the subscription that it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeliveryTarget {
+    /// The subscription.
+    pub subscription: SubscriptionId,
+    /// The robot.
+    pub robot: RobotId,
+}
+
 /// One recorded fact about a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProgressMark {
@@ -114,7 +123,8 @@ impl CompletedMarks {
 
     /// The next part of a delivery for its robot. The message carries part `from`.
     #[must_use]
-    pub fn next_part(&self, (subscription, robot): (SubscriptionId, RobotId), from: u32) -> u32 {
+    pub fn next_part(&self, of: DeliveryTarget, from: u32) -> u32 {
+        let DeliveryTarget { subscription, robot } = of;
         (from..)
             .find(|at| !self.contains(ProgressMark::Part { subscription, robot, index: *at }))
             .unwrap_or(from)
@@ -123,12 +133,8 @@ impl CompletedMarks {
     /// The number of failed attempts of a part with its robot, if its message carries the number
     /// `said`.
     #[must_use]
-    pub fn attempts(
-        &self,
-        (subscription, robot): (SubscriptionId, RobotId),
-        part: u32,
-        said: u32,
-    ) -> u32 {
+    pub fn attempts(&self, of: DeliveryTarget, part: u32, said: u32) -> u32 {
+        let DeliveryTarget { subscription, robot } = of;
         let is_made = |made: &u32| {
             let attempt = |number| ProgressMark::Attempt { subscription, robot, part, number };
             made.checked_add(1).is_some_and(|number| self.contains(attempt(number)))
@@ -167,7 +173,7 @@ mod tests {
 
     const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([1; 16]);
     const ROBOT: RobotId = RobotId::from_bytes([8; 16]);
-    const OURS: (SubscriptionId, RobotId) = (SUBSCRIPTION, ROBOT);
+    const OURS: DeliveryTarget = DeliveryTarget { subscription: SUBSCRIPTION, robot: ROBOT };
 
     const fn part(at: u32) -> ProgressMark {
         ProgressMark::Part { subscription: SUBSCRIPTION, robot: ROBOT, index: at }
@@ -199,8 +205,8 @@ mod tests {
         let known = done([part(0), attempt(1, 1)]);
         assert_eq!((known.next_part(OURS, 0), known.attempts(OURS, 1, 0)), (1, 1));
         for other in [
-            (SUBSCRIPTION, RobotId::from_bytes([9; 16])),
-            (SubscriptionId::from_bytes([2; 16]), ROBOT),
+            DeliveryTarget { robot: RobotId::from_bytes([9; 16]), ..OURS },
+            DeliveryTarget { subscription: SubscriptionId::from_bytes([2; 16]), ..OURS },
         ] {
             assert_eq!(
                 (known.next_part(other, 0), known.attempts(other, 1, 0)),

@@ -44,7 +44,7 @@ impl Store {
         let open = &self.0;
         let _one_at_a_time = open.writer();
         let template = Template { written_at: open.clock.now(), ..template };
-        let Some(changed) = open.registry.now().with(template.clone(), replace)? else {
+        let Some(changed) = open.registry.now().with_text(template.clone(), replace)? else {
             return Ok(false);
         };
         open.db.put_template(&template)?;

@@ -103,10 +103,8 @@ mod tests {
         };
         let gone = "{platform=\"wecom\",reason=\"robot_gone\"}";
         assert_eq!(shown(&format!("present{gone}")), None, "nothing was counted yet");
-        let (mut wecom, mut event) = (
-            DeadQueueStats::nothing(Some(Platform::WeCom), now),
-            DeadQueueStats::nothing(None, now),
-        );
+        let (mut wecom, mut event) =
+            (DeadQueueStats::empty(Some(Platform::WeCom), now), DeadQueueStats::empty(None, now));
         wecom.add(DeadReason::RobotGone.into(), Some(Timestamp::from_unix_millis(12_500)));
         event.add(DeadReason::Undecodable.into(), None);
         event.add(StoredReason::Unknown("haunted".to_owned()), None);
@@ -125,7 +123,7 @@ mod tests {
             "reasons of other versions have one label"
         );
         assert_eq!(telemetry.dead_letters().len(), 2);
-        DeadLettersCounted { queues: &[DeadQueueStats::nothing(Some(Platform::WeCom), now)] }
+        DeadLettersCounted { queues: &[DeadQueueStats::empty(Some(Platform::WeCom), now)] }
             .emit(&telemetry);
         assert_eq!(shown(&format!("present{gone}")).as_deref(), Some("0"));
         assert_eq!(shown(&format!("oldest_timestamp_seconds{gone}")), None);

@@ -160,7 +160,7 @@ fn writing_by_a_template() {
             let tags = tags.iter().map(|(name, value)| (name.clone(), value.clone().into()));
             let tags = Tags::read(serde_json::Value::Object(tags.collect()));
             if let (Ok(Some(templates)), Ok(tags)) =
-                (Templates::default().with(template, false), tags)
+                (Templates::default().with_text(template, false), tags)
                 && let Ok(said) = templates.write("t", &tags)
             {
                 assert!(

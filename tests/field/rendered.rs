@@ -123,7 +123,7 @@ fn decode(case: &Case) -> Result<Event, Refused> {
             text: text.clone(),
             written_at: Timestamp::from_unix_millis(0),
         };
-        templates = templates.with(template, false).unwrap().unwrap();
+        templates = templates.with_text(template, false).unwrap().unwrap();
     }
     let known = DecodeContext {
         id: EventId::new("e"),

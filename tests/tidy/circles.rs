@@ -63,7 +63,7 @@ fn module_of(file: &str) -> Path {
 }
 
 /// The code without texts and comments, so that no word of them counts as an import.
-fn bare_code(source: &Source) -> String {
+pub(super) fn bare_code(source: &Source) -> String {
     let lines: Vec<_> = source.code().collect();
     let (mut bare, mut inside, mut escaped) = (String::new(), false, false);
     for sign in lines.join("\n").replace("'\"'", "").replace("'\\\"'", "").chars() {

@@ -6,6 +6,8 @@
 
 use super::*;
 use crate::broker::TopologySettings;
+use crate::broker::envelope::DeadEvent;
+use crate::domain::DeadCause;
 
 fn read(body: &[u8], properties: &BasicProperties) -> DeadLetter {
     let (prefix, tiers) = ("r".to_owned(), Vec::new());
@@ -96,10 +98,13 @@ fn an_event_is_redriven_through_the_exchange_through_which_it_came() {
     }
     for urgent in [true, false] {
         let why = envelope::of_dead_event(
-            &PublishedMessage::default(),
-            urgent,
-            ("e1", 0),
-            (DeadReason::Undecodable, "size", "too large"),
+            &DeadEvent {
+                published: &PublishedMessage::default(),
+                urgent,
+                event: "e1",
+                generation: 0,
+            },
+            DeadCause { reason: DeadReason::Undecodable, code: "size", detail: "too large" },
             Timestamp::default(),
         );
         let stored = properties::encode_properties(&PublishedMessage::default(), why, "own-name");
@@ -110,10 +115,13 @@ fn an_event_is_redriven_through_the_exchange_through_which_it_came() {
 #[test]
 fn a_reason_of_another_version_is_kept_as_it_is_with_its_code_and_detail() {
     let mut why = envelope::of_dead_event(
-        &PublishedMessage::default(),
-        false,
-        ("e1", 0),
-        (DeadReason::Undecodable, "1313", "it rattles"),
+        &DeadEvent {
+            published: &PublishedMessage::default(),
+            urgent: false,
+            event: "e1",
+            generation: 0,
+        },
+        DeadCause { reason: DeadReason::Undecodable, code: "1313", detail: "it rattles" },
         Timestamp::from_unix_millis(5),
     );
     for (said, reason) in [("haunted", "haunted"), ("", "")] {
@@ -134,10 +142,16 @@ fn a_reason_of_another_version_is_kept_as_it_is_with_its_code_and_detail() {
 #[test]
 fn an_undecodable_event_is_redriven_a_generation_later() {
     let why = envelope::of_dead_event(
-        &PublishedMessage { routing_key: "ops".into(), ..PublishedMessage::default() },
-        false,
-        ("e1", 4),
-        (DeadReason::Undecodable, "size", "too large"),
+        &DeadEvent {
+            published: &PublishedMessage {
+                routing_key: "ops".into(),
+                ..PublishedMessage::default()
+            },
+            urgent: false,
+            event: "e1",
+            generation: 4,
+        },
+        DeadCause { reason: DeadReason::Undecodable, code: "size", detail: "too large" },
         Timestamp::from_unix_millis(5),
     );
     let stored = properties::encode_properties(&PublishedMessage::default(), why, "own-name");

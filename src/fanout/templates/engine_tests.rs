@@ -15,10 +15,10 @@ use crate::domain::TemplateEngine;
 /// The result of this template with these tags, or the error.
 fn say(engine: TemplateEngine, text: &str, tags: Value) -> Result<String, String> {
     let templates =
-        Templates::default().with(template("t", Audience::Everybody, engine, text), false);
+        Templates::default().with_text(template("t", Audience::Everybody, engine, text), false);
     let templates = templates.map_err(|refused| refused.to_string())?.unwrap();
     let tags = Tags::read(tags).map_err(|mistake| mistake.to_string())?;
-    templates.write_default("t", &tags).map(|said| said.1.text).map_err(|why| why.to_string())
+    templates.render_default("t", &tags).map(|said| said.1.text).map_err(|why| why.to_string())
 }
 
 #[test]

@@ -135,7 +135,11 @@ impl Templates {
     /// # Errors
     ///
     /// The text is invalid, or the change is not allowed.
-    pub fn with(&self, template: Template, replace: bool) -> Result<Option<Self>, TemplateError> {
+    pub fn with_text(
+        &self,
+        template: Template,
+        replace: bool,
+    ) -> Result<Option<Self>, TemplateError> {
         let (name, audience) = (template.name.clone(), template.audience);
         let known = self.0.get(&name);
         match known.and_then(|texts| texts.get(&audience)) {
@@ -238,7 +242,7 @@ impl Templates {
     /// # Errors
     ///
     /// The template is missing, or its text fails.
-    pub fn write_for(
+    pub fn render_for(
         &self,
         platform: Platform,
         name: &str,
@@ -255,7 +259,7 @@ impl Templates {
     /// # Errors
     ///
     /// The template is missing, or its text fails.
-    pub fn write_default(
+    pub fn render_default(
         &self,
         name: &str,
         tags: &Tags,

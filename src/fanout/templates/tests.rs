@@ -39,10 +39,10 @@ fn a_platform_hears_its_own_text_and_else_that_for_everybody() {
         template("t", ding, TemplateEngine::Tags, "ding {a}"),
         markdown.clone(),
     ] {
-        templates = templates.with(one, false).unwrap().unwrap();
+        templates = templates.with_text(one, false).unwrap().unwrap();
     }
     let tags = Tags::read(json!({"a": 1})).unwrap();
-    let heard = |platform| templates.write_for(platform, "t", &tags).unwrap();
+    let heard = |platform| templates.render_for(platform, "t", &tags).unwrap();
     for (platform, audience, says) in [
         (Platform::DingTalk, ding, "ding 1"),
         (Platform::DingTalkInternal, ding, "ding 1"),
@@ -77,8 +77,8 @@ fn a_platform_hears_its_own_text_and_else_that_for_everybody() {
         alone.write("t", &none),
         Err(RenderError::Failed { audience: Audience::Everybody, .. })
     ));
-    assert!(templates.write_for(Platform::WeCom, "t", &none).is_ok());
-    assert!(templates.write_for(Platform::Lark, "t", &none).is_err());
+    assert!(templates.render_for(Platform::WeCom, "t", &none).is_ok());
+    assert!(templates.render_for(Platform::Lark, "t", &none).is_err());
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_template_always_has_a_text_for_everybody_and_is_not_replaced_by_accident() 
     let lark = Audience::On(Platform::Lark);
     let name: TemplateName = "t".parse().unwrap();
     let add = |templates: &Templates, audience, text, replace| {
-        templates.with(template("t", audience, TemplateEngine::Tags, text), replace)
+        templates.with_text(template("t", audience, TemplateEngine::Tags, text), replace)
     };
     let none = Templates::default();
     assert!(matches!(add(&none, lark, "x", false), Err(TemplateError::NoDefault { .. })));
@@ -116,11 +116,11 @@ fn a_template_always_has_a_text_for_everybody_and_is_not_replaced_by_accident() 
     let mut full = none;
     for number in 0..NAMES_MAX {
         let one = template(&format!("t{number}"), Audience::Everybody, TemplateEngine::Tags, "x");
-        full = full.with(one, false).unwrap().unwrap();
+        full = full.with_text(one, false).unwrap().unwrap();
     }
     assert!(matches!(add(&full, Audience::Everybody, "x", false), Err(TemplateError::TooMany)));
     assert!(
-        full.with(template("t0", lark, TemplateEngine::Tags, "x"), false).is_ok(),
+        full.with_text(template("t0", lark, TemplateEngine::Tags, "x"), false).is_ok(),
         "a text for a platform is no template"
     );
 }
@@ -137,7 +137,7 @@ fn a_kept_text_that_cannot_be_read_any_more_stays_and_says_so_when_it_is_used() 
         .map(|(one, _)| one.name.as_str())
         .collect();
     assert_eq!(broken, ["t"]);
-    let why = templates.write_default("t", &Tags::default()).unwrap_err().to_string();
+    let why = templates.render_default("t", &Tags::default()).unwrap_err().to_string();
     assert!(why.contains("line 1: syntax error"), "{why}");
-    assert!(templates.write_default("u", &Tags::default()).is_ok());
+    assert!(templates.render_default("u", &Tags::default()).is_ok());
 }

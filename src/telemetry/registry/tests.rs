@@ -19,7 +19,7 @@ fn every_metric_is_in_the_operators_list_and_the_list_has_no_others() {
         telemetry.queue_messages.get_or_create(&queue),
         telemetry.queue_consumers.get_or_create(&queue),
     );
-    let mut dead = DeadQueueStats::nothing(None, Timestamp::default());
+    let mut dead = DeadQueueStats::empty(None, Timestamp::default());
     dead.add(DeadReason::Poison.into(), Some(Timestamp::default()));
     telemetry.dead_letters_now.see(&[dead]);
     let text = telemetry.render();
