@@ -22,6 +22,8 @@ mod shared;
 
 use std::{
     collections::{BTreeSet, HashSet},
+    io::Write as _,
+    path::Path,
     process::Command,
     sync::Arc,
     time::Duration,
@@ -35,11 +37,12 @@ use roomcast::{
         AttemptOutcome, DeadQueueStats, DeadReason, Delivery, Event, EventContent, EventId, Format,
         Language, LongTextPolicy, Mentions, Part, Platform, PlatformMap, PlatformOverride,
         PrivateOptions, PublishedMessage, RobotId, Secret, Subscription, SubscriptionId,
-        SubscriptionOptions, SubscriptionState, Timestamp, Verdict, every,
+        SubscriptionOptions, SubscriptionState, Timestamp, Verdict, VerdictKind, every,
     },
     platforms::{
-        self, HttpReply, PARTS_MAX, RenderInput, SignedRequest, advice, check_endpoint,
-        default_limits, digest, label, main_host, prepare, read_answer, takes_secret, webhook_path,
+        self, HttpReply, Meaning, PARTS_MAX, RenderInput, SignedRequest, advice, answer_rules,
+        check_endpoint, default_limits, digest, label, main_host, prepare, read_answer,
+        takes_secret, webhook_path,
     },
     send::{HttpTransport, HttpTransportSettings, Sender, install_crypto_provider},
     telemetry::{Telemetry, events::DeadLettersCounted},
@@ -233,6 +236,115 @@ fn every_answer_has_a_meaning_and_its_text_has_no_credential() {
 }
 
 #[test]
+fn every_rule_about_answers_is_the_meaning_of_an_answer() {
+    for platform in Platform::ALL {
+        let subscription = subscription(platform, TOKEN);
+        let rules = answer_rules(platform);
+        let mut met = HashSet::new();
+        for rule in rules {
+            let (code, words, status) = rule.example();
+            let body = json!({"errcode": code, "code": code, "errmsg": words, "msg": words});
+            let (retry_after, rate_reset) = (None, None);
+            let body = body.to_string();
+            let reply = HttpReply { status, retry_after, rate_reset, body: body.as_bytes() };
+            let AttemptOutcome { verdict, .. } = read_answer(&subscription, &reply);
+            let meant = match rule.meaning() {
+                Meaning::Delivered => VerdictKind::Delivered,
+                Meaning::TryAgain => VerdictKind::TryAgain,
+                Meaning::Throttled | Meaning::ThrottledFor(_) => VerdictKind::Throttled,
+                Meaning::BudgetSpent(_) => VerdictKind::BudgetSpent,
+                Meaning::Refused(_) => VerdictKind::Refused,
+                Meaning::RobotGone => VerdictKind::RobotGone,
+                Meaning::Security => VerdictKind::Security,
+            };
+            assert_eq!(verdict.kind(), meant, "{platform}: {rule:?}");
+            met.insert(meant.as_str());
+        }
+        let needed = [VerdictKind::Delivered, VerdictKind::Throttled, VerdictKind::Refused];
+        for kind in needed.into_iter().chain([VerdictKind::RobotGone]) {
+            assert!(met.contains(kind.as_str()), "{platform} has no code for {}", kind.as_str());
+        }
+        let security = !takes_secret(platform) || met.contains(VerdictKind::Security.as_str());
+        assert!(security, "{platform} has no code for a wrong signature");
+    }
+}
+
+/// Runs a command with this configuration to its successful end.
+fn command(config: &Path, arguments: &[&str], input: &str) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_roomcast"));
+    command.args(arguments).arg("--config").arg(config).env_clear();
+    let piped = || std::process::Stdio::piped();
+    let mut child = command.stdin(piped()).stdout(piped()).stderr(piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {error}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn an_event_is_explained_for_every_platform_with_the_messages_that_are_rendered() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, config) =
+        (|name: &str| dir.path().join(name).display().to_string(), dir.path().join("config"));
+    let text = format!(
+        "[store]\ndir = {:?}\n[key]\nfile = {:?}\n[admin]\nsocket = {:?}\n",
+        path("data"),
+        path("key"),
+        path("socket")
+    );
+    std::fs::write(&config, text).unwrap();
+    command(&config, &["key", "init"], "");
+    for platform in Platform::ALL {
+        let add = ["subscription", "add", "--topic", "alerts", "--platform", platform.as_str()];
+        command(&config, &add, &webhook(platform, &format!("{TOKEN}-{platform}")));
+    }
+    let long = "a line of a long report\n".repeat(3_000);
+    for message in ["down", &long] {
+        let event = json!({"subject": "db-1", "message": message}).to_string();
+        std::fs::write(dir.path().join("event"), event).unwrap();
+        let asked = ["explain", "--json", "--topic", "alerts", "--event", &path("event")];
+        let told = command(&config, &asked, "");
+        assert!(!told.contains("MARKER"), "{told}");
+        let told: Vec<serde_json::Value> =
+            told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        for platform in Platform::ALL {
+            let of = |one: &&serde_json::Value| one["platform"] == platform.as_str();
+            let one = told.iter().find(of).unwrap_or_else(|| panic!("{platform}: {told:?}"));
+            assert_eq!(one["outcome"], "sent", "{platform}: {one}");
+            let private = PrivateOptions::default();
+            let plain = subscription(platform, TOKEN);
+            let plain = Subscription { secret: None, private, ..plain };
+            let sent = messages(&plain, &Arc::new(event_of(message)));
+            let sizes: Vec<_> = sent.iter().map(|one| one.body.len()).collect();
+            let shown = one["parts"].as_array().unwrap().iter();
+            let shown: Vec<_> = shown
+                .map(|part| usize::try_from(part["bytes"].as_u64().unwrap()).unwrap())
+                .collect();
+            assert_eq!(shown, sizes, "{platform}");
+        }
+    }
+}
+
+fn event_of(message: &str) -> Event {
+    event("0190a0b0c0d0e0f00112233445566778", message, Format::Text)
+}
+
+#[test]
+fn shells_complete_every_platform() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_roomcast"))
+            .args(["completions", shell])
+            .output()
+            .unwrap();
+        let script = String::from_utf8(output.stdout).unwrap();
+        for platform in Platform::ALL {
+            assert!(script.contains(platform.as_str()), "{shell} completes {platform}");
+        }
+    }
+}
+
+#[test]
 fn operators_find_the_queues_the_metrics_and_the_names_of_every_platform() {
     let topology = Topology::new(TopologySettings {
         prefix: "p".to_owned(),
@@ -243,7 +355,7 @@ fn operators_find_the_queues_the_metrics_and_the_names_of_every_platform() {
     let queues: BTreeSet<_> = topology.queues().into_iter().map(|queue| queue.name).collect();
     let telemetry = Telemetry::new();
     let counted: Vec<_> = DeadQueue::all()
-        .map(|queue| DeadQueueStats::nothing(queue.platform(), Timestamp::default()))
+        .map(|queue| DeadQueueStats::empty(queue.platform(), Timestamp::default()))
         .collect();
     DeadLettersCounted { queues: &counted }.emit(&telemetry);
     let metrics = telemetry.render();

@@ -2,7 +2,7 @@
 //!
 //! Owns which words of a request about dead letters may reach the audit log.
 //!
-//! Not here: the queries and actions (`letters.rs`), and the other routes (`routes.rs`).
+//! Not here: the queries and actions (`dead_letters.rs`), and the other routes (`routes.rs`).
 
 use axum::{
     Extension, Json, Router,

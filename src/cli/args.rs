@@ -6,6 +6,7 @@
 
 mod dead;
 mod publish;
+mod suggestions;
 mod tags;
 mod template;
 mod top;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use self::suggestions::Suggestions;
 use crate::domain::Platform;
 
 pub(super) use dead::{Dead, DeadFilterArgs};
@@ -93,7 +95,7 @@ pub(super) enum Subscription {
         #[arg(long)]
         topic: Option<String>,
         /// Only on this platform
-        #[arg(long)]
+        #[arg(long, value_parser = Suggestions::platform(), hide_possible_values = true)]
         platform: Option<String>,
         /// Only of this robot
         #[arg(long)]
@@ -162,7 +164,12 @@ pub(super) struct Add {
     /// The topic
     #[arg(long)]
     pub topic: String,
-    #[arg(long, help = Platform::names())]
+    #[arg(
+        long,
+        help = Platform::names(),
+        value_parser = Suggestions::platform(),
+        hide_possible_values = true
+    )]
     pub platform: String,
     /// Read the webhook URL from this file (`-`: standard input), and the signing secret from its
     /// second line, if it has one [default: standard input, or a prompt]
@@ -256,7 +263,7 @@ pub(super) struct Export {
     #[arg(long)]
     pub topic: Option<String>,
     /// Only on this platform
-    #[arg(long)]
+    #[arg(long, value_parser = Suggestions::platform(), hide_possible_values = true)]
     pub platform: Option<String>,
 }
 

@@ -40,6 +40,32 @@ pub trait EnvironmentSource {
     fn names(&self) -> Vec<String>;
 }
 
+/// An environment without variables: the file alone counts.
+pub struct NoEnvironment;
+
+impl EnvironmentSource for NoEnvironment {
+    fn var(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// The environment of this process.
+pub struct ProcessEnvironment;
+
+impl EnvironmentSource for ProcessEnvironment {
+    fn var(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn names(&self) -> Vec<String> {
+        std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect()
+    }
+}
+
 impl Config {
     /// Reads the configuration: the given file, else [`DEFAULT_FILE`] if
     /// it exists, and the environment.

@@ -118,8 +118,11 @@ fn passage_of(place: &str, message: &Map<String, Value>) -> Result<TextBody, Und
     let text = said(&["content", "text", "markdown", "message"]);
     let color = message.get("color").or_else(|| inner.get("color"));
     let color = color.filter(|color| !color.is_null()).map(|color| match color.as_str() {
-        Some(known) if header_colors().contains(&known) => Ok(known.to_owned()),
-        _ => Err(wrong("color", &format!("is {color}: use {}", header_colors().join(", ")))),
+        Some(known) if header_colors().any(|color| color == known) => Ok(known.to_owned()),
+        _ => {
+            let colors: Vec<_> = header_colors().collect();
+            Err(wrong("color", &format!("is {color}: use {}", colors.join(", "))))
+        }
     });
     let at = message.get("at").cloned().map(serde_json::from_value::<AtWire>).transpose();
     let at = at.map_err(|refused| wrong("at", &format!("cannot be read: {refused}")))?;

@@ -3,7 +3,7 @@
 //! Owns the general mapping from reason and code to that sentence.
 //!
 //! Not here: the advice for a platform's own codes (`advice.rs` in its folder), the reasons
-//! (`domain/settlement.rs`), and how dead letters are shown (`admin/dead_letters.rs`).
+//! (`domain/dead_reason.rs`), and how dead letters are shown (`admin/dead_letters.rs`).
 
 use super::{registry::profile, shared_advice::TOO_LARGE};
 use crate::domain::{DeadReason, Platform};

@@ -4,6 +4,8 @@
 //!
 //! Not here: the platforms' names (`domain/platform.rs`).
 
+use std::collections::BTreeSet;
+
 use super::{profile::DefaultLimits, registry::profile};
 use crate::domain::{Language, Platform, SubscriptionOptions};
 
@@ -43,6 +45,16 @@ fn usual_language(platform: Platform, webhook: &str) -> Language {
 #[must_use]
 pub fn takes_secret(platform: Platform) -> bool {
     profile(platform).takes_secret()
+}
+
+/// The colours that the header of a message may have on any platform. A platform without coloured
+/// headers ignores them.
+pub fn header_colors() -> impl Iterator<Item = &'static str> {
+    let mut known = BTreeSet::new();
+    Platform::ALL
+        .into_iter()
+        .flat_map(|platform| profile(platform).header_colors().iter().copied())
+        .filter(move |color| known.insert(*color))
 }
 
 /// The limits of the platform's robots that hold without configuration.

@@ -43,9 +43,10 @@ pub use check_endpoint::check_endpoint;
 pub use chunk::PARTS_MAX;
 pub use digest::digest;
 pub use endpoint::{InvalidEndpoint, check_endpoint_length};
-pub use facts::{default_limits, label, language, main_host, takes_secret, webhook_path};
+pub use facts::{
+    default_limits, header_colors, label, language, main_host, takes_secret, webhook_path,
+};
 pub use field::{InvalidNativeMessage, kind_of};
-pub use lark::header_colors;
 pub use message::{
     Preview, RenderInput, RenderTarget, SignedRequest, UnsignedBody, Variant, prepare, preview,
     sign, write,

@@ -44,6 +44,11 @@ pub(super) trait PlatformProfile: Sync {
     /// The limits that hold without configuration: those that the platform documents.
     fn default_limits(&self) -> DefaultLimits;
 
+    /// The colours that the header of a message may have; empty if its messages have no header.
+    fn header_colors(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The most bytes of a digest's text. It leaves room for mentions, keyword and escapes.
     fn digest_bytes_max(&self) -> usize;
 

@@ -6,6 +6,8 @@
 
 use clap::{Args, Subcommand};
 
+use super::suggestions::Suggestions;
+
 /// Manage dead letters.
 #[derive(Subcommand)]
 pub(in crate::cli) enum Dead {
@@ -82,10 +84,10 @@ pub(in crate::cli) struct DeadFilterArgs {
     #[arg(long)]
     pub id: Vec<String>,
     /// Of this platform; `event` for messages that were not a readable event
-    #[arg(long)]
+    #[arg(long, value_parser = Suggestions::dead_platform(), hide_possible_values = true)]
     pub platform: Option<String>,
     /// With this reason
-    #[arg(long)]
+    #[arg(long, value_parser = Suggestions::dead_reason(), hide_possible_values = true)]
     pub reason: Option<String>,
     /// With this platform code
     #[arg(long)]

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{Format, tags::Tags};
+use super::{Format, suggestions::Suggestions, tags::Tags};
 
 /// Manage templates.
 #[derive(Subcommand)]
@@ -34,7 +34,11 @@ pub(in crate::cli) enum Template {
         /// Its name
         name: String,
         /// Only the text for this platform; `default` is the one for all others
-        #[arg(long)]
+        #[arg(
+            long,
+            value_parser = Suggestions::template_platform(),
+            hide_possible_values = true
+        )]
         platform: Option<String>,
     },
     /// Print the rendered text, as for an event that names the template
@@ -42,7 +46,7 @@ pub(in crate::cli) enum Template {
         /// Its name
         name: String,
         /// On this platform [default: the text for platforms without one of their own]
-        #[arg(long)]
+        #[arg(long, value_parser = Suggestions::platform(), hide_possible_values = true)]
         platform: Option<String>,
         /// The tags
         #[command(flatten)]
@@ -63,7 +67,7 @@ pub(in crate::cli) struct Add {
     /// Its name: 1 to 64 of A-Z a-z 0-9 - _ .
     pub name: String,
     /// Only for this platform [default: for all that have no text of their own]
-    #[arg(long)]
+    #[arg(long, value_parser = Suggestions::platform(), hide_possible_values = true)]
     pub platform: Option<String>,
     /// The syntax of the text
     #[arg(long, default_value = "tags")]

@@ -31,8 +31,6 @@ use super::{
 };
 use crate::domain::{DeadReason, Language, Secret};
 
-pub use native::header_colors;
-
 /// Lark and Feishu custom bots.
 pub(super) struct Lark;
 
@@ -70,6 +68,10 @@ impl PlatformProfile for Lark {
 
     fn default_limits(&self) -> DefaultLimits {
         LIMITS
+    }
+
+    fn header_colors(&self) -> &'static [&'static str] {
+        &native::HEADER_COLORS
     }
 
     fn digest_bytes_max(&self) -> usize {

@@ -28,12 +28,6 @@ pub(super) const HEADER_COLORS: [&str; 13] = [
 /// The most tables in one card (code 11310 beyond it).
 pub(super) const TABLES_MAX: usize = 5;
 
-/// The colours for the header of a Lark card. No other platform has such a header.
-#[must_use]
-pub fn header_colors() -> &'static [&'static str] {
-    &HEADER_COLORS
-}
-
 /// Whether a card's text is in a template that only Lark has.
 pub(super) fn is_template(body: &Map<String, Value>) -> bool {
     body.get("card").and_then(|card| card.get("type")).is_some_and(|kind| kind == "template")

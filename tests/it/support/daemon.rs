@@ -13,7 +13,10 @@ use std::{
     time::Duration,
 };
 
-use roomcast::domain::Platform;
+use roomcast::{
+    domain::Platform,
+    platforms::{main_host, webhook_path},
+};
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -205,11 +208,8 @@ pub fn private(path: &Path, text: &str) {
 
 /// A robot's real URL.
 pub fn endpoint(platform: &str, token: &str) -> String {
-    match platform {
-        "lark" => format!("https://open.feishu.cn/open-apis/bot/v2/hook/{token}"),
-        "wecom" => format!("https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key={token}"),
-        _ => format!("https://oapi.dingtalk.com/robot/send?access_token={token}"),
-    }
+    let platform = platform.parse().unwrap();
+    format!("https://{}{}{token}", main_host(platform), webhook_path(platform))
 }
 
 impl Daemon<'_> {
