@@ -47,6 +47,7 @@ mod receipts_faults;
 mod reload;
 mod replaced;
 mod sessions;
+mod shared_routes;
 mod soak;
 mod startup;
 mod store;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     broker,
-    daemon::Home,
+    daemon::{Daemon, Home},
     emulator::Emulator,
     publisher::{Publisher, header},
     until,
@@ -132,4 +132,90 @@ async fn a_delivery_that_an_earlier_version_stored_waits_on_with_an_unknown_reas
     assert!(daemon.terminate().success());
     let message = publisher.get("delay.10m").await.unwrap();
     assert_eq!(header(&message, "x-roomcast-wait-reason"), "unknown");
+}
+
+/// The number of deferrals of WeCom's deliveries for a reason.
+async fn deferrals(daemon: &Daemon<'_>, reason: &str) -> Option<f64> {
+    let labels = format!("platform=\"wecom\",reason=\"{reason}\"");
+    daemon.metric(&format!("roomcast_deferrals_total{{{labels}}}")).await
+}
+
+/// The reasons of all messages in a delay tier.
+async fn stored_reasons(publisher: &Publisher, tier: &str) -> Vec<String> {
+    let mut reasons = Vec::new();
+    while let Some(message) = publisher.get(&format!("delay.{tier}")).await {
+        reasons.push(header(&message, "x-roomcast-wait-reason"));
+    }
+    reasons
+}
+
+/// Waits until this many deliveries of the only robot wait in memory for its quota.
+async fn until_waiting(home: &Home, count: u64) {
+    until("they wait for the quota", SOON, || async {
+        let robots = home.ok(&["robot", "list", "--json"], "");
+        robots.lines().any(|line| {
+            let robot: Value = serde_json::from_str(line).unwrap();
+            let quota =
+                json!([{"reason": "robot_quota", "label": "quota used up", "count": count}]);
+            robot["waiting"] == count && robot["waits"] == quota
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_delivery_whose_attempt_failed_waits_for_the_next_attempt() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
+    let more = "[retry]\ndelays = [\"15m\"]\n[delay]\ntiers = [\"1s\", \"10m\"]\n";
+    let home = Home::new(broker, &emulator.url(), more);
+    home.subscribe("ops", "wecom", "wecom-001", &[]);
+    emulator.fault(json!({"token": "wecom-001", "kind": "status", "status": 500})).await;
+    let daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    publisher.publish("ops", &json!({"message": "x"})).await;
+    until("the next attempt is planned", SOON, || async {
+        deferrals(&daemon, "retry").await == Some(1.0)
+    })
+    .await;
+    assert!(daemon.terminate().success());
+    assert_eq!(stored_reasons(&publisher, "10m").await, ["retry"]);
+}
+
+#[tokio::test]
+async fn what_waits_in_memory_while_the_daemon_stops_says_so() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
+    let more = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"1/1m\"]\n\
+        [pace]\nhold_max = \"5m\"\nearly_max = \"5m\"\n[delay]\ntiers = [\"5m\"]\n";
+    let home = Home::new(broker, &emulator.url(), more);
+    home.subscribe("ops", "wecom", "wecom-001", &[]);
+    let daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    publisher.publish("ops", &json!({"message": "now"})).await;
+    publisher.publish("ops", &json!({"message": "in a minute"})).await;
+    until_waiting(&home, 1).await;
+    assert!(daemon.terminate().success());
+    assert_eq!(stored_reasons(&publisher, "5m").await, ["draining"]);
+}
+
+#[tokio::test]
+async fn what_a_message_was_to_cover_waits_for_its_order_if_the_message_is_not_sent() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
+    let more = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"1/5s\"]\n\
+        [pace]\nhold_max = \"5m\"\nearly_max = \"5m\"\n[delay]\ntiers = [\"5m\"]\n";
+    let home = Home::new(broker, &emulator.url(), more);
+    let id = home.subscribe("ops", "wecom", "wecom-001", &["--overflow", "digest"]);
+    let daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    for message in ["now", "first", "second", "third"] {
+        publisher.publish("ops", &json!({"message": message})).await;
+    }
+    until_waiting(&home, 3).await;
+    // The delivery that leads the digest is dropped, and the others ask again.
+    home.ok(&["subscription", "remove", &id], "");
+    until("the others are stored", SOON, || async {
+        deferrals(&daemon, "order").await == Some(2.0)
+    })
+    .await;
+    assert!(daemon.terminate().success());
+    assert_eq!(stored_reasons(&publisher, "5m").await, ["order", "order"]);
 }

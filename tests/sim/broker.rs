@@ -14,7 +14,7 @@ use roomcast::{
     broker::{Argument, Message, Payload, StoredDelivery, Topology},
     domain::{
         DeadReason, Delivery, DeliveryOutcome, DeliveryReceipt, Platform, PublishedMessage,
-        SubscriptionId, Timestamp,
+        SubscriptionId, Timestamp, WaitReason,
     },
     settle::{AckTag, NextStep},
 };
@@ -88,6 +88,8 @@ pub struct Broker {
     pub letters: Vec<Letter>,
     /// How often each delivery was stored in a tier.
     pub returns: HashMap<(u32, SubscriptionId), u32>,
+    /// Why deliveries were stored in a tier, in their order.
+    pub waits: Vec<Option<WaitReason>>,
     /// Deliveries whose next step was stored, while the sender got no confirm, or died before it
     /// recorded the confirm.
     pub stored_unknown: HashSet<(u32, SubscriptionId)>,
@@ -141,6 +143,7 @@ impl Broker {
             turn: 0,
             letters: Vec::new(),
             returns: HashMap::new(),
+            waits: Vec::new(),
             stored_unknown: HashSet::new(),
             acks_lost: HashSet::new(),
             told: VecDeque::new(),
@@ -324,6 +327,7 @@ impl Broker {
                     )
                 });
                 *self.returns.entry(name_of(delivery)).or_default() += 1;
+                self.waits.push(delivery.wait_reason);
                 let stored = Stored {
                     cargo: Cargo::Delivery(travelling(delivery, *until, left)),
                     returned: 0,

@@ -7,7 +7,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -77,6 +80,8 @@ pub struct Directory {
     /// Dice that replace some recipients between look-up and attempt, as when all records are
     /// encrypted anew; `None` replaces none.
     pub changes: Option<Mutex<SmallRng>>,
+    /// How many more times the recipient is replaced between look-up and attempt.
+    pub replaced: AtomicU32,
 }
 
 impl Directory {
@@ -191,6 +196,9 @@ impl Directory {
     fn opened(&self, recipient: &Recipient) -> Result<OpenedRecipient, SubscriptionsUnavailable> {
         let is_replaced =
             self.changes.as_ref().is_some_and(|dice| dice.lock().unwrap().random_bool(0.1));
+        let is_next = |left: u32| left.checked_sub(1);
+        let is_replaced = is_replaced
+            || self.replaced.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_next).is_ok();
         if is_replaced {
             return Ok(OpenedRecipient::Replaced);
         }

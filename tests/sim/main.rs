@@ -22,6 +22,7 @@
 )]
 
 mod broker;
+mod changes;
 mod chats;
 mod dice;
 mod directory;
