@@ -50,7 +50,10 @@ use crate::{
         self, AckTag, AckTracker, CommitQueue, DedupIdentity, InFlightRegistry, Ledger, NextStep,
         RetryPolicy, StepPublisher,
     },
-    telemetry::{Telemetry, events},
+    telemetry::{
+        Telemetry,
+        events::{self, DuplicateReason},
+    },
 };
 
 /// The parts that all sessions share.
@@ -226,7 +229,7 @@ impl Pipeline {
         let parts = &self.parts;
         events::EventReceived { urgent }.emit(&parts.telemetry);
         if identity.is_closed {
-            self.log_duplicate(&identity.event, None, "the ledger knows it as settled");
+            self.log_duplicate(&identity.event, None, DuplicateReason::Settled);
             return self.finish_empty(identity, ack_tag).map(|()| None);
         }
         let now = parts.clock.now();

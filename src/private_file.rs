@@ -19,6 +19,9 @@ use std::{
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
+/// The usual kind of a file.
+const REGULAR: &str = "a regular file";
+
 /// The largest size that is read, in bytes. A larger file is refused, because it is another file
 /// than the one that was meant.
 const BYTES_MAX: u64 = 64 * 1024;
@@ -123,7 +126,7 @@ pub fn read(what: &'static str, path: &Path) -> Result<Zeroizing<String>, Privat
 pub fn check(what: &'static str, path: &Path, metadata: &Metadata) -> Result<(), PrivateFileError> {
     let kind = metadata.file_type();
     if !kind.is_file() {
-        return Err(of_kind(what, path, kind, "a regular file"));
+        return Err(of_kind(what, path, kind, REGULAR));
     }
     private(what, path, metadata, "600")
 }
@@ -197,12 +200,14 @@ fn of_kind(
     PrivateFileError::Kind { what, path: path.to_owned(), kind: called(kind), wanted }
 }
 
-fn called(kind: FileType) -> &'static str {
+/// The kind of a file in a sentence.
+pub(crate) fn called(kind: FileType) -> &'static str {
     match kind {
         kind if kind.is_dir() => "a folder",
         kind if kind.is_fifo() => "a pipe",
         kind if kind.is_socket() => "a socket",
-        kind if kind.is_file() => "a regular file",
+        kind if kind.is_file() => REGULAR,
+        kind if kind.is_symlink() => "a symbolic link",
         _ => "a device",
     }
 }

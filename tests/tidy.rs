@@ -3,7 +3,8 @@
 //! Owns which module may import which, which module may use an external crate or name a platform,
 //! file headers, and file lengths.
 //!
-//! Not here: circles of imports inside a room (`tidy/circles.rs`), and the lints (`Cargo.toml`).
+//! Not here: circles of imports inside a room (`tidy/circles.rs`), texts that are written twice
+//! (`tidy/wording.rs`), and the lints (`Cargo.toml`).
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a rule that is broken fails by panicking")]
 
 use std::{
@@ -17,6 +18,8 @@ use roomcast::domain::Platform;
 mod circles;
 #[path = "tidy/tuples.rs"]
 mod tuples;
+#[path = "tidy/wording.rs"]
+mod wording;
 
 struct Source {
     path: String,

@@ -25,7 +25,7 @@ pub use self::{
     view::{rfc3339, view, whole},
 };
 use super::{
-    ApiError, SubscriptionService,
+    ApiError, SubscriptionService, phrases,
     wire::{
         DeadLetterDetail, DeadOutcome, DeadPage, DeadQuery, DeadRequest, DeadSummary, SummaryRow,
     },
@@ -121,7 +121,7 @@ impl DeadLetterService {
         let report = self.scan(&filter, |letter| found = Some(letter)).await?;
         let Some(letter) = found else {
             return Err(match report.missed {
-                0 => ApiError::NotFound(format!("there is no dead letter {id}")),
+                0 => ApiError::NotFound(phrases::no_such_letter(id)),
                 missed => ApiError::Unavailable(format!(
                     "no dead letter {id} was found, but another reader holds {missed} at this moment: try again"
                 )),

@@ -11,6 +11,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     ApiError,
     blocking::blocking,
+    explained_outcome::ExplainedOutcome,
     ports::AdminStore,
     render_target::render_target,
     wire::{ExplainRequest, ExplainResponse, Explanation, PartView, UndecodableView},
@@ -115,7 +116,7 @@ impl Explainer {
             name: one.private.name.clone(),
             platform: one.platform,
             robot: one.robot,
-            outcome: "sent".to_owned(),
+            outcome: ExplainedOutcome::Sent.as_str().to_owned(),
             why: None,
             wait: None,
             first_in_seconds: None,
@@ -126,7 +127,8 @@ impl Explainer {
             Ok(()) => return explanation,
             Err(ends) => ends,
         };
-        (explanation.outcome, explanation.why) = (ends.outcome.to_owned(), Some(ends.why));
+        explanation.outcome = ends.outcome.as_str().to_owned();
+        explanation.why = Some(ends.why);
         explanation
     }
 
@@ -136,19 +138,19 @@ impl Explainer {
         event: &Arc<Event>,
         one: SubscriptionView,
         explanation: &mut Explanation,
-    ) -> Result<(), ExplainedOutcome> {
+    ) -> Result<(), NotSent> {
         if one.state == SubscriptionState::Paused {
-            return Err(ExplainedOutcome {
-                outcome: "paused",
+            return Err(NotSent {
+                outcome: ExplainedOutcome::Paused,
                 why: "events pass it by until it is resumed".to_owned(),
             });
         }
         if let Some(why) = one.options.filter_rejection(one.platform, &event.content.attributes) {
-            return Err(ExplainedOutcome { outcome: "filtered", why: why.to_string() });
+            return Err(NotSent { outcome: ExplainedOutcome::Filtered, why: why.to_string() });
         }
         if let Err(why) = event.content.for_platform(one.platform) {
-            return Err(ExplainedOutcome {
-                outcome: why.reason().as_str(),
+            return Err(NotSent {
+                outcome: ExplainedOutcome::Dead(why.reason()),
                 why: format!("{}: {why}", why.code()),
             });
         }
@@ -170,7 +172,7 @@ impl Explainer {
             let group = options.group.as_ref().map(ToString::to_string).unwrap_or_default();
             let why =
                 format!("the monthly quota of {group} is used up, and its setting is not to wait");
-            return Err(ExplainedOutcome { outcome: DeadReason::Exhausted.as_str(), why });
+            return Err(NotSent { outcome: ExplainedOutcome::Dead(DeadReason::Exhausted), why });
         }
         let begins = event.received_at.since(now);
         let quiet = options.quiet_until(event, event.received_at).map(|end| end.since(now));
@@ -180,12 +182,13 @@ impl Explainer {
             explanation.parts = Vec::new();
             let wait = wait_reason(begins, quiet, send_estimate);
             let why = format!("{}; its time to live ends before", wait.sentence());
-            return Err(ExplainedOutcome { outcome: DeadReason::Expired.as_str(), why });
+            return Err(NotSent { outcome: ExplainedOutcome::Dead(DeadReason::Expired), why });
         }
         if !first.is_zero() {
             let wait = wait_reason(begins, quiet, send_estimate);
             let why = why(wait, first, options.overflow);
-            (explanation.outcome, explanation.why) = ("waits".to_owned(), Some(why));
+            explanation.outcome = ExplainedOutcome::Waits.as_str().to_owned();
+            explanation.why = Some(why);
             explanation.wait = Some(wait.into());
         }
         if let Some(send_estimate) = send_estimate {
@@ -198,8 +201,8 @@ impl Explainer {
 }
 
 /// Why nothing would be sent.
-struct ExplainedOutcome {
-    outcome: &'static str,
+struct NotSent {
+    outcome: ExplainedOutcome,
     why: String,
 }
 
@@ -232,16 +235,13 @@ fn why(reason: WaitReason, wait: Duration, overflow: OverflowPolicy) -> String {
 }
 
 /// Every message that would be sent, with its rendered body.
-fn parts(
-    delivery: &mut Delivery,
-    target: &RenderTarget,
-) -> Result<Vec<PartView>, ExplainedOutcome> {
+fn parts(delivery: &mut Delivery, target: &RenderTarget) -> Result<Vec<PartView>, NotSent> {
     let mut parts = Vec::new();
     loop {
         let prepared = platforms::preview(delivery, target).map_err(|unsendable| {
             let Unsendable { code, detail } = unsendable;
             let why = format!("{code}: {detail}");
-            ExplainedOutcome { outcome: DeadReason::Refused.as_str(), why }
+            NotSent { outcome: ExplainedOutcome::Dead(DeadReason::Refused), why }
         })?;
         let body = serde_json::from_slice(&prepared.body).unwrap_or_default();
         parts.push(PartView { bytes: prepared.body.len(), body });

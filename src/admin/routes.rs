@@ -27,7 +27,7 @@ use super::{
     overview::overview,
     pace_views::{group_view, robot_view},
     params::{PathParam, QueryParams},
-    template_routes,
+    phrases, template_routes,
     wire::{
         AddRequest, BackupRequest, ExplainRequest, ExportRequest, GroupView, ImportRequest,
         KeyView, ListQuery, Released, RobotView, RotateRequest, UpdateRequest,
@@ -139,12 +139,13 @@ fn shown(request: &Request) -> Option<&[u8]> {
     shown.and_then(|value| value.strip_prefix(b"Bearer "))
 }
 
-async fn readyz(State(admin): State<Admin>) -> (StatusCode, &'static str) {
-    if *admin.ready.borrow() {
-        (StatusCode::OK, "ready\n")
+async fn readyz(State(admin): State<Admin>) -> (StatusCode, String) {
+    let (status, text) = if *admin.ready.borrow() {
+        (StatusCode::OK, "ready")
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "no session with the broker\n")
-    }
+        (StatusCode::SERVICE_UNAVAILABLE, phrases::NO_SESSION)
+    };
+    (status, format!("{text}\n"))
 }
 
 async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {

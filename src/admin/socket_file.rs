@@ -14,6 +14,7 @@ use std::{
 use tokio::net::{UnixListener, UnixStream};
 
 use super::AdminError;
+use crate::private_file;
 
 /// The socket of this process: its path, and the identity of its file.
 pub(super) struct SocketFile {
@@ -69,7 +70,10 @@ fn socket_there(path: &Path) -> Result<bool, AdminError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(source) => Err(AdminError::Socket { path: path.to_owned(), source }),
         Ok(there) if there.file_type().is_socket() => Ok(true),
-        Ok(there) => Err(AdminError::NotASocket { path: path.to_owned(), found: kind(&there) }),
+        Ok(there) => Err(AdminError::NotASocket {
+            path: path.to_owned(),
+            found: private_file::called(there.file_type()),
+        }),
     }
 }
 
@@ -86,16 +90,6 @@ async fn make_room(path: &Path) -> Result<(), AdminError> {
         // Its backlog is full, so a process listens on it.
         Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(failed(error)),
         _ => Err(AdminError::Taken(path.to_owned())),
-    }
-}
-
-fn kind(file: &fs::Metadata) -> &'static str {
-    let kind = file.file_type();
-    match () {
-        () if kind.is_file() => "a regular file",
-        () if kind.is_dir() => "a folder",
-        () if kind.is_symlink() => "a symbolic link",
-        () => "a device or pipe",
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
             RotateRequest, UpdateRequest, VerifyView,
         },
     },
-    crypto::{MasterKey, TransferKey, UnsealError},
+    crypto::{MasterKey, NOT_SEALED, TransferKey, UnsealError},
     domain::{
         Platform, PrivateOptions, Secret, Subscription, SubscriptionId, SubscriptionPage,
         SubscriptionSpec, SubscriptionState, SubscriptionView, TopicName, check_printable,
@@ -257,7 +257,7 @@ fn sealed(one: Subscription, key: &TransferKey) -> Result<String, ApiError> {
         options: one.options,
         state: one.state,
     };
-    let failed = |_| ApiError::Internal("a subscription could not be sealed".to_owned());
+    let failed = |_| ApiError::Internal(NOT_SEALED.to_owned());
     // The buffer has its full size at once, because a growing buffer would leave copies of
     // credentials behind.
     let mut plain = Zeroizing::new(Vec::with_capacity(SEALED_BYTES));

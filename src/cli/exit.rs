@@ -16,6 +16,8 @@
 
 use std::process::ExitCode;
 
+use crate::domain::TopicName;
+
 /// The exit code of a fault in roomcast, including a panic.
 pub(super) const FAULT: u8 = 70;
 
@@ -46,6 +48,12 @@ impl Failure {
             Self::Unavailable(_) => Self::Unavailable(message),
             Self::Internal(_) => Self::Internal(message),
         }
+    }
+
+    /// A topic without subscriptions.
+    #[must_use]
+    pub(super) fn no_subscription(topic: &TopicName) -> Self {
+        Self::No(format!("there is no subscription to {topic}"))
     }
 
     /// The exit code.

@@ -82,7 +82,7 @@ pub(super) async fn run(config: &Config, explain: args::Explain) -> Result<(), F
         }
     }
     if all == 0 {
-        return Err(Failure::No(format!("there is no subscription to {}", request.topic)));
+        return Err(Failure::no_subscription(&request.topic));
     }
     if !explain.json {
         table.print("");

@@ -87,7 +87,7 @@ fn short(bytes: usize) -> Result<(), String> {
     if bytes <= BYTES_MAX {
         Ok(())
     } else {
-        Err(format!("it has {bytes} bytes: at most {BYTES_MAX} are possible"))
+        Err(format!("it has {bytes} bytes, and a line has at most {BYTES_MAX}"))
     }
 }
 

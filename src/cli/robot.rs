@@ -12,7 +12,10 @@ use super::{
     output::{Table, print, print_json},
 };
 use crate::{
-    admin::wire::{GroupView, Released, RobotView},
+    admin::{
+        phrases,
+        wire::{GroupView, Released, RobotView},
+    },
     config::Config,
     domain::RobotId,
 };
@@ -40,7 +43,7 @@ pub(super) async fn groups(config: &Config, command: args::Group) -> Result<(), 
         }
     }
     if !json {
-        table.print("no organisation is configured or named by a delivery");
+        table.print(phrases::NO_GROUP);
     }
     Ok(())
 }
@@ -107,7 +110,7 @@ pub(super) async fn run(config: &Config, command: args::Robot) -> Result<(), Fai
                 }
             }
             if !json {
-                table.print("no robot is busy or held");
+                table.print(phrases::NO_ROBOT);
             }
             Ok(())
         }
@@ -116,7 +119,7 @@ pub(super) async fn run(config: &Config, command: args::Robot) -> Result<(), Fai
             let released: Released =
                 daemon(config).await?.post(&format!("/v1/robots/{id}/release"), &()).await?;
             if !released.was_held {
-                return Err(Failure::No("the robot was not held".to_owned()));
+                return Err(Failure::No(phrases::NOT_HELD.to_owned()));
             }
             let Released { waiting, back_within_seconds: within, .. } = released;
             print(&match waiting {

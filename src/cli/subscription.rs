@@ -217,7 +217,7 @@ impl Backend {
         let filter = ListFilter { topic: Some(topic.clone()), ..ListFilter::default() };
         let query = ListQuery { filter, limit: Some(1), after: None };
         if self.page(&query).await?.subscriptions.is_empty() {
-            return Err(Failure::No(format!("there is no subscription to {topic}")));
+            return Err(Failure::no_subscription(topic));
         }
         if !yes
             && !confirm(

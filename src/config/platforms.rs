@@ -14,7 +14,7 @@ use crate::{
     domain::{self, Platform},
     pace::{PlatformQuota, WindowQuota},
     platforms::{DefaultLimits, default_limits},
-    settings::{DefaultValue, Form, Section, number, section, some_duration},
+    settings::{DefaultValue, Form, Section, http_address, number, section, some_duration},
 };
 
 section! {
@@ -102,11 +102,7 @@ fn window() -> Form<WindowQuota> {
 
 /// The scheme, host and port of a gateway.
 fn origin() -> Form<Url> {
-    Form::new("http:// or https:// address", "", |text| {
-        let url = Url::parse(text)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let url = url.ok_or_else(|| "it is not an http:// or https:// address".to_owned())?;
+    http_address(|url| {
         let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
         if !bare || !url.username().is_empty() || url.password().is_some() {
             return Err(

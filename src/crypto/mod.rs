@@ -21,7 +21,7 @@ mod transfer;
 pub use keys::{KeyCheck, KeyId, Keys, RobotKey};
 pub use master::{KeyError, KeySettings, MasterKey};
 pub use sealer::{
-    Binding, DataKey, SealedRecord, UnsealError, WRAPPED_BYTES, WRAPPED_MASTER_BYTES,
+    Binding, DataKey, NOT_SEALED, SealedRecord, UnsealError, WRAPPED_BYTES, WRAPPED_MASTER_BYTES,
     WRAPPED_ROBOT_BYTES, WrappedKey,
 };
 pub use transfer::TransferKey;

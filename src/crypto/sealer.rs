@@ -49,6 +49,9 @@ pub struct Binding {
     pub generation: u64,
 }
 
+/// The fault of a subscription that the cipher refuses to seal.
+pub const NOT_SEALED: &str = "a subscription could not be sealed";
+
 /// It does not decrypt: another key, another place, or changed bytes.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it does not open with this key")]

@@ -1,7 +1,7 @@
 //! The reasons of dead letters.
 //!
-//! Owns the closed list of reasons that this version gives, and how the reason of another version
-//! is kept.
+//! Owns the closed list of reasons that this version gives, the one label of each, and how the
+//! reason of another version is kept.
 //!
 //! Not here: which failure has which reason (`settle/decide.rs`), the advice for each
 //! (`platforms/advice.rs`).
@@ -58,6 +58,23 @@ impl DeadReason {
             Self::Poison => "poison",
             Self::Evicted => "evicted",
             Self::UnreadableSubscription => "unreadable_subscription",
+        }
+    }
+
+    /// The reason in a few words.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Undecodable => "it is not an event",
+            Self::Refused => "the platform refuses the message",
+            Self::RobotGone => "the robot is gone",
+            Self::Security => "signature, keyword or address list",
+            Self::Exhausted => "every attempt failed",
+            Self::Expired => "its time to live ended",
+            Self::Superseded => "a newer one took its place",
+            Self::Poison => "it never came to an outcome",
+            Self::Evicted => "the broker removed it from its queue",
+            Self::UnreadableSubscription => "the subscription’s record is damaged",
         }
     }
 }

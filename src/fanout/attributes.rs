@@ -23,6 +23,9 @@ const VALUE_BYTES_MAX: usize = 1024;
 /// The most values of one attribute. SMN allows 10.
 const VALUES_MAX: usize = 100;
 
+/// The mistake of a value that is another list, or not a list.
+pub(super) const LIST_OF_TEXTS: &str = "must be a list of texts";
+
 /// Reads all attributes: the event's own, then the CloudEvent's, then the headers.
 pub(super) fn attributes_of(
     own: &[AttributeWire],
@@ -71,7 +74,7 @@ fn values_of(place: &str, one: &AttributeWire) -> Result<Vec<String>, Undecodabl
         }
         (_, Value::Array(values)) if (1..=VALUES_MAX).contains(&values.len()) => {
             let values: Option<Vec<_>> = values.iter().map(text_of).collect();
-            values.ok_or_else(|| wrong("must be a list of texts"))?
+            values.ok_or_else(|| wrong(LIST_OF_TEXTS))?
         }
         _ => return Err(wrong(&format!("must be a list of 1 to {VALUES_MAX} texts"))),
     };

@@ -8,6 +8,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
+use super::attributes::LIST_OF_TEXTS;
 use crate::domain::{
     Absent, AttributeTest, Comparison, FilterPolicy, FilterRule, Number, invalid_value,
 };
@@ -97,12 +98,11 @@ fn rule_of_smn(at: usize, policy: &Value) -> Result<FilterRule, InvalidPolicy> {
         return Err(mistake(format!("[{at}].name must not begin with smn_")));
     }
     let values = policy.get("string_equals").and_then(Value::as_array);
-    let values =
-        values.ok_or_else(|| mistake(format!("[{at}].string_equals must be a list of texts")))?;
+    let values = values.ok_or_else(|| mistake(format!("[{at}].string_equals {LIST_OF_TEXTS}")))?;
     let place = format!("[{at}].string_equals");
     let tests = values.iter().map(|value| match value {
         Value::String(text) => Ok(AttributeTest::Equals(text_of(&place, text)?)),
-        _ => Err(mistake(format!("{place} must be a list of texts"))),
+        _ => Err(mistake(format!("{place} {LIST_OF_TEXTS}"))),
     });
     rule(name, &place, tests.collect::<Result<_, _>>()?)
 }

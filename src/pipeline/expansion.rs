@@ -13,7 +13,7 @@ use crate::{
     domain::{Delivery, Event, SubscriptionId, Timestamp, TopicName},
     fanout::Recipient,
     settle::{self, AckTag, AckTracker, DedupIdentity, DeliveryLineage, ProgressMark},
-    telemetry::events,
+    telemetry::events::{self, DuplicateReason},
 };
 
 /// The state of an event's expansion.
@@ -133,7 +133,7 @@ impl Pipeline {
     ) -> Result<(), Unsettled> {
         let (event, subscription) = (&from.event, recipient.subscription);
         if from.tracker.completed_before().contains(ProgressMark::Settled(subscription)) {
-            self.log_duplicate(&event.id, Some(subscription), "the ledger knows it as settled");
+            self.log_duplicate(&event.id, Some(subscription), DuplicateReason::Settled);
             from.advance(subscription);
             return Ok(());
         }

@@ -23,7 +23,7 @@ use crate::{
         self, AckTracker, AlreadyInFlight, CompletedMarks, DeliveryLineage, DeliveryTarget,
         InFlightDelivery, ProgressMark,
     },
-    telemetry::events,
+    telemetry::events::{self, DuplicateReason},
 };
 
 /// The state of a delivery's line.
@@ -87,7 +87,7 @@ impl Pipeline {
                 self.log_duplicate(
                     &delivery.event.id,
                     Some(delivery.subscription),
-                    "its next step is stored",
+                    DuplicateReason::NextStepStored,
                 );
                 tracker.settled(delivery.subscription, false);
                 self.commit_progress(tracker);
@@ -187,7 +187,7 @@ impl Pipeline {
         &self,
         event: &EventId,
         subscription: Option<SubscriptionId>,
-        why: &'static str,
+        why: DuplicateReason,
     ) {
         events::DuplicateSkipped { event, subscription, why }.emit(&self.parts.telemetry);
     }

@@ -16,6 +16,7 @@ use crate::{
     settle::{
         self, AckTag, AckTracker, DedupIdentity, DeliveryLineage, InFlightDelivery, ProgressMark,
     },
+    telemetry::events::DuplicateReason,
 };
 
 impl Pipeline {
@@ -75,15 +76,15 @@ impl Pipeline {
         // twice.
         let next = line.step(delivery.hops.saturating_add(1));
         if identity.is_closed {
-            self.log_duplicate(
-                &identity.event,
-                Some(subscription),
-                "the ledger knows it as settled",
-            );
+            self.log_duplicate(&identity.event, Some(subscription), DuplicateReason::Settled);
             return self.finish_empty(identity, ack_tag);
         }
         if parts.ledger.lookup(next.key()).await?.is_known {
-            self.log_duplicate(&identity.event, Some(subscription), "its next step is stored");
+            self.log_duplicate(
+                &identity.event,
+                Some(subscription),
+                DuplicateReason::NextStepStored,
+            );
             return self.finish_empty(identity, ack_tag);
         }
         let may_be_stored = redelivered || !identity.done.is_empty();

@@ -9,7 +9,11 @@ use super::{registry::profile, shared_advice::TOO_LARGE};
 use crate::domain::{DeadReason, Platform};
 
 /// The advice for an event, or one delivery of it, whose template is missing or fails.
-pub const TEMPLATE_ADVICE: &str = "the detail says which template, tag or line: add or correct the template (`roomcast template show`, `render`), then redrive; if the publisher's tags are wrong, correct the publisher and discard";
+const TEMPLATE_ADVICE: &str = "the detail says which template, tag or line: add or correct the template (`roomcast template show`, `render`), then redrive; if the publisher's tags are wrong, correct the publisher and discard";
+
+const POISON_ADVICE: &str = "the broker redelivered it too often without an outcome: look for crashes in the log, then redrive";
+const EVICTED_ADVICE: &str = "a limit or policy of the broker removed it from its queue: the code says which; correct it, then redrive";
+const UNDECODABLE_ADVICE: &str = "the message is not an event: the detail says where the mistake is; correct the publisher, discard";
 
 /// The advice for a delivery that became a dead letter for this reason with this code.
 #[must_use]
@@ -43,23 +47,37 @@ pub fn advice(platform: Platform, reason: DeadReason, code: &str) -> &'static st
         (DeadReason::Expired, "broker_expiration") => {
             "a policy of the broker gave it a time to live, which ended in its queue: remove that policy, redrive it if it still matters"
         }
-        (DeadReason::Evicted, _) => {
-            "a limit or policy of the broker removed it from its queue: the code says which; correct it, then redrive"
-        }
+        (DeadReason::Evicted, _) => EVICTED_ADVICE,
         (DeadReason::Expired, _) => {
             "its time to live ended before it could be sent: redrive it if it still matters; a longer time_to_live or fewer messages to this robot help next time"
         }
         (DeadReason::Superseded, _) => "a newer message took its place: discard",
-        (DeadReason::Poison, _) => {
-            "the broker redelivered it too often without an outcome: look for crashes in the log, then redrive"
-        }
+        (DeadReason::Poison, _) => POISON_ADVICE,
         (DeadReason::UnreadableSubscription, _) => {
             "the record of this one subscription is damaged (`roomcast store verify` names all that are): give it its webhook again (`roomcast subscription update ID --endpoint-file -`, with secret, keyword, name and mentions), or restore the store from a backup, redrive"
         }
         (DeadReason::Undecodable, "template") => TEMPLATE_ADVICE,
-        (DeadReason::Undecodable, _) => {
-            "the message is not an event: the detail says where the mistake is; correct the publisher, discard"
+        (DeadReason::Undecodable, _) => UNDECODABLE_ADVICE,
+    }
+}
+
+/// The advice for an event that became a dead letter before its deliveries began.
+#[must_use]
+pub fn event_advice(reason: DeadReason, code: &str) -> &'static str {
+    match (reason, code) {
+        (DeadReason::Poison, _) => POISON_ADVICE,
+        (DeadReason::Expired, _) => {
+            "its expiration, set by the publisher or by a policy of the broker, ended before the daemon took it: redrive it if it still matters, and let roomcast count with time_to_live"
         }
+        (DeadReason::Evicted, _) => EVICTED_ADVICE,
+        (_, "template") => TEMPLATE_ADVICE,
+        (_, "headers_too_large") => {
+            "the headers are larger than what can go along with a message: let the publisher send less in them, and more in the body; redriven, it lacks those that the header x-roomcast-left-out names"
+        }
+        (_, "size") => {
+            "the event is larger than event.size_max: publish a smaller one and discard this, or allow more and redrive"
+        }
+        _ => UNDECODABLE_ADVICE,
     }
 }
 

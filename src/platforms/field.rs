@@ -50,6 +50,11 @@ impl<'a> Field<'a> {
         InvalidNativeMessage { field: self.path.clone(), why: why.into() }
     }
 
+    /// The error of a field that is longer than the platform takes.
+    pub(super) fn oversized(&self, bytes: usize, bytes_max: usize) -> InvalidNativeMessage {
+        self.wrong(format!("has {bytes} bytes: at most {bytes_max} are taken"))
+    }
+
     fn path_to(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
@@ -114,9 +119,7 @@ impl<'a> Field<'a> {
     pub(super) fn text_within(&self, name: &str, bytes_max: usize) -> Checked<&'a str> {
         let text = self.text(name)?;
         if text.len() > bytes_max {
-            return Err(self
-                .need(name)?
-                .wrong(format!("has {} bytes: at most {bytes_max} are taken", text.len())));
+            return Err(self.need(name)?.oversized(text.len(), bytes_max));
         }
         Ok(text)
     }

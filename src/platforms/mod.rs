@@ -35,7 +35,7 @@ mod split;
 mod text;
 mod wecom;
 
-pub use advice::{TEMPLATE_ADVICE, advice};
+pub use advice::{advice, event_advice};
 pub use answer::{answer_rules, read_answer};
 pub use answer_rule::{AnswerRule, Meaning};
 pub use body::Unsendable;

@@ -15,6 +15,7 @@ use std::{
 };
 
 use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
 use crate::{
     domain::{self, with_causes},
@@ -93,6 +94,17 @@ fn hash_of(text: &str) -> u64 {
     hasher.finish()
 }
 
+/// An address of HTTP or HTTPS that passes a further check.
+pub fn http_address(check: impl Fn(Url) -> Parsed<Url> + 'static) -> Form<Url> {
+    const KIND: &str = "http:// or https:// address";
+    Form::new(KIND, "", move |text| {
+        let url = Url::parse(text)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        check(url.ok_or_else(|| format!("it is not an {KIND}"))?)
+    })
+}
+
 /// A span of time, zero included.
 #[must_use]
 pub fn duration() -> Form<Duration> {
@@ -136,7 +148,7 @@ where
 pub fn ratio() -> Form<f64> {
     Form::new("share", "0 to 1", |text| match text.parse() {
         Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(ratio),
-        _ => Err(format!("{text:?} is not a number from 0 to 1")),
+        _ => Err(format!("{text:?} is not a share from 0 to 1")),
     })
 }
 

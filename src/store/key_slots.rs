@@ -29,6 +29,9 @@ use super::{
     lock::sync_folder,
 };
 
+/// The damage of a file that lost slots.
+pub(super) const TOO_SHORT: &str = "the file slots is shorter than its subscriptions need";
+
 /// The version whose slots have no epoch, and the current version.
 const MAGICS: [&[u8; 16]; 2] = [b"roomcast slots 1", b"roomcast slots 2"];
 /// The file grows by an eighth, within these bounds, in slots. The new slots are written as zeros,
@@ -153,9 +156,7 @@ impl KeySlots {
         let mut named = [0; 4];
         file.read_exact_at(&mut named, magic.len() as u64).map_err(failed)?;
         if count < u64::from(u32::from_be_bytes(named)) {
-            return Err(damaged(
-                "the file slots is shorter than its subscriptions need".to_owned(),
-            ));
+            return Err(damaged(TOO_SHORT.to_owned()));
         }
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         let table = KeySlotTable::new(file, count);

@@ -227,9 +227,7 @@ impl StoreInner {
             for row in rows {
                 match named.get_mut(usize::try_from(row.slot).unwrap_or(usize::MAX)) {
                     None => {
-                        return Err(self
-                            .db
-                            .damaged("the file slots is shorter than its subscriptions need"));
+                        return Err(self.db.damaged(key_slots::TOO_SHORT));
                     }
                     Some(place) if self.table.holds(&row.binding()) => *place = true,
                     Some(_) => self.remove_without_key(&mut writer, Some(row))?,

@@ -22,7 +22,7 @@ use super::{
     subscriptions::{Store, StoreInner, StoreWriter},
 };
 use crate::{
-    crypto::{DataKey, SealedRecord},
+    crypto::{DataKey, NOT_SEALED, SealedRecord},
     domain::{
         Platform, RobotId, SubscriptionId, SubscriptionPatch, SubscriptionSpec, SubscriptionState,
         Timestamp, TopicName,
@@ -41,7 +41,10 @@ impl Store {
     /// If the same robot is subscribed to the topic already, nothing is added.
     pub fn add(&self, new: SubscriptionSpec) -> Result<AddedSubscription, StoreError> {
         let added = self.add_all(vec![new])?;
-        added.into_iter().next().ok_or_else(|| self.0.db.damaged("an addition had no outcome"))
+        added
+            .into_iter()
+            .next()
+            .ok_or_else(|| self.0.db.damaged("an added subscription has no row"))
     }
 
     /// Adds subscriptions, each whole or not at all; durable when it returns. Blocks on the disk.
@@ -354,7 +357,7 @@ impl StoreInner {
         replaced: Option<u32>,
         record: &SealedFields,
     ) -> Result<(SubscriptionRow, KeySlot), StoreError> {
-        let sealing = |_| self.db.damaged("a subscription could not be sealed");
+        let sealing = |_| self.db.damaged(NOT_SEALED);
         let plain = record
             .encode()
             .map_err(|_| self.db.damaged("a subscription could not be written as JSON"))?;

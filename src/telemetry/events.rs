@@ -24,7 +24,7 @@ pub use self::{
         BrokerBlocked, BrokerConnected, BrokerLost, DeadLetterCountFailed, DeadLettersCounted,
         QueueSampleFailed, QueuesSampled,
     },
-    handling::{DuplicateSkipped, HandlingFailed, TaskFailed},
+    handling::{DuplicateReason, DuplicateSkipped, HandlingFailed, TaskFailed},
     log_lines::LogLinesSuppressed,
     robots::{PaceChanged, PaceSampled, RobotHoldEnded},
     storing::{ReceiptRefused, ReceiptStored, StepRefused},

@@ -31,7 +31,7 @@ use url::Url;
 use super::{collector::Collector, span_name::SpanName};
 use crate::{
     domain::{Delivery, EventId, HeaderValue, Headers, PublishedMessage, Timestamp},
-    settings::{Form, ratio, section, text},
+    settings::{Form, http_address, ratio, section, text},
 };
 
 /// The most spans that wait for the receiver. Further spans are dropped, so the daemon never waits.
@@ -57,11 +57,7 @@ section! {
 
 /// The address of an OTLP receiver, without user and password.
 fn receiver() -> Form<Url> {
-    Form::new("http:// or https:// address", "", |text| {
-        let url = Url::parse(text)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let url = url.ok_or_else(|| "it is not an http:// or https:// address".to_owned())?;
+    http_address(|url| {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(
                 "no user or password belongs here: set OTEL_EXPORTER_OTLP_HEADERS in the environment"

@@ -2,7 +2,7 @@
 //! `page/`, compiled into the program.
 //!
 //! Owns how they are cached: the browser asks each time, and an ETag spares an unchanged file. The
-//! module with the platforms' labels is written from the list of platforms.
+//! module with the labels is written from the catalogue.
 //!
 //! Not here: security headers (`guard.rs`), and the routes (`mod.rs`).
 
@@ -12,10 +12,9 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::{domain::Platform, platforms::label};
+use crate::admin::catalogue::catalogue;
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
@@ -49,18 +48,18 @@ const FILES: [(&str, &str, &str); 20] = [
     ("view-subscriptions.js", JS, include_str!("page/view-subscriptions.js")),
 ];
 
-/// The module with the labels of all platforms, in their order.
-static PLATFORMS: LazyLock<String> = LazyLock::new(|| {
-    let labels = Platform::ALL.map(|platform| json!([platform.as_str(), label(platform)]));
-    let labels = json!(labels);
-    format!(
-        "// The platforms with their labels.\nexport const PLATFORMS = Object.fromEntries({labels});\n"
-    )
+/// The module with the labels of everything that the daemon names: one object for each kind.
+static CATALOGUE: LazyLock<String> = LazyLock::new(|| {
+    let mut module = "// The names that the daemon hands out, with their labels.\n".to_owned();
+    for (kind, pairs) in catalogue().as_object().into_iter().flatten() {
+        module.push_str(&format!("export const {kind} = Object.fromEntries({pairs});\n"));
+    }
+    module
 });
 
 /// All files of the page.
 fn files() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
-    FILES.into_iter().chain([("platforms.js", JS, PLATFORMS.as_str())])
+    FILES.into_iter().chain([("catalogue.js", JS, CATALOGUE.as_str())])
 }
 
 /// One of the page's files, or 304 if the browser already has it.
@@ -82,7 +81,6 @@ pub(super) fn file(name: &str, asked: &HeaderMap) -> Option<Response> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{DeadReason, every};
 
     #[test]
     fn a_file_that_the_browser_has_is_not_sent_again() {
@@ -131,17 +129,6 @@ mod tests {
                 assert!(!text.contains(bad), "{name} says {bad}");
             }
         }
-    }
-
-    #[test]
-    fn every_reason_of_a_dead_letter_has_its_words_in_the_page() {
-        let words = FILES.into_iter().find(|(name, ..)| *name == "words.js").unwrap().2;
-        let reasons = words.split("REASONS = {").nth(1).unwrap().split('}').next().unwrap();
-        let listed: Vec<_> =
-            reasons.lines().filter_map(|line| Some(line.trim().split_once(": \"")?.0)).collect();
-        let mut known: Vec<_> = every::<DeadReason>().map(DeadReason::as_str).collect();
-        known.sort_unstable_by_key(|name| listed.iter().position(|one| one == name));
-        assert_eq!(known, listed);
     }
 
     #[test]

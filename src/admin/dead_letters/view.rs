@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::{
     admin::wire::{DeadLetterDetail, DeadLetterView},
     broker::DeadLetter,
-    domain::{DeadReason, HeaderValue, Timestamp},
+    domain::{HeaderValue, Timestamp},
     platforms,
 };
 
@@ -71,27 +71,9 @@ pub fn whole(letter: &DeadLetter) -> DeadLetterDetail {
 /// What an operator can do about a letter, in a sentence.
 fn advice(letter: &DeadLetter) -> &'static str {
     let Some(reason) = letter.reason.known() else { return UNKNOWN_REASON_ADVICE };
-    match (letter.platform, reason) {
-        (Some(platform), reason) => platforms::advice(platform, reason, &letter.code),
-        (None, DeadReason::Poison) => {
-            "the broker redelivered the event too often without an outcome: look for crashes in the log, then redrive"
-        }
-        (None, DeadReason::Expired) => {
-            "its expiration, set by the publisher or by a policy of the broker, ended before the daemon took it: redrive it if it still matters, and let roomcast count with time_to_live"
-        }
-        (None, DeadReason::Evicted) => {
-            "a limit or policy of the broker removed it from its queue: the code says which; correct it, then redrive"
-        }
-        (None, _) if letter.code == "template" => platforms::TEMPLATE_ADVICE,
-        (None, _) if letter.code == "headers_too_large" => {
-            "the headers are larger than what can go along with a message: let the publisher send less in them, and more in the body; redriven, it lacks those that the header x-roomcast-left-out names"
-        }
-        (None, _) if letter.code == "size" => {
-            "the event is larger than event.size_max: publish a smaller one and discard this, or allow more and redrive"
-        }
-        (None, _) => {
-            "the message is not an event: the detail says where the mistake is; correct the publisher, discard"
-        }
+    match letter.platform {
+        Some(platform) => platforms::advice(platform, reason, &letter.code),
+        None => platforms::event_advice(reason, &letter.code),
     }
 }
 

@@ -7,7 +7,10 @@
 
 use super::DeadLetterReader;
 use crate::{
-    admin::dead_letters::{DeadLetterSummary, counted},
+    admin::{
+        dead_letters::{DeadLetterSummary, counted},
+        phrases,
+    },
     broker::{ActionOptions, DeadLetter, DeadLetterAction, DeadLetterSelection},
     cli::{
         broker_failure,
@@ -55,8 +58,8 @@ pub(super) async fn run(
     let chosen = selection.count();
     if chosen == 0 {
         return Err(Failure::No(match looked.letters {
-            0 => "there are no dead letters".to_owned(),
-            letters => format!("no dead letter matches, of {letters}"),
+            0 => phrases::NO_DEAD_LETTERS.to_owned(),
+            letters => format!("{}, of {letters}", phrases::NO_LETTER_MATCHES),
         }));
     }
     let (done, doing, would) = match act {

@@ -14,6 +14,7 @@ use crate::{
         dead_letters::{
             DeadLetterSummary, GroupBy, NewestDeadLetters, common_values, newest_first, view,
         },
+        phrases,
         wire::{DeadLetterView, SummaryRow},
     },
     broker::{DeadLetter, ScanReport},
@@ -113,7 +114,7 @@ struct DeadLetterLine<'a> {
 
 fn nothing(looked: ScanReport) -> String {
     match looked.letters {
-        0 => "no dead letters".to_owned(),
+        0 => phrases::NO_DEAD_LETTERS.to_owned(),
         1 => "the one dead letter there is does not match".to_owned(),
         letters => format!("none of the {letters} dead letters matches"),
     }

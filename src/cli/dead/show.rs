@@ -10,6 +10,7 @@ use super::{DeadLetterReader, list::age};
 use crate::{
     admin::{
         dead_letters::{Subscriber, letter_id, render, shown},
+        phrases,
         wire::{DeadLetterDetail, SubscriptionView},
     },
     app,
@@ -65,7 +66,7 @@ async fn without_daemon(
     let which = DeadFilterArgs { id: vec![id.to_owned()], ..DeadFilterArgs::default() };
     let mut found = None;
     DeadLetterReader::begin(config, &which).await?.scan(|letter| found = Some(letter)).await?;
-    let letter = found.ok_or_else(|| Failure::No(format!("there is no dead letter {id}")))?;
+    let letter = found.ok_or_else(|| Failure::No(phrases::no_such_letter(id)))?;
     let (shelf, subscriber) = match letter.subscription {
         Some(_) => match local_store::open_store(config).await {
             Ok(store) => (store.templates(), Subscriber::of(&letter, &*store).await),

@@ -12,7 +12,7 @@ use super::{
     requests::{ApiQuery, ApiRequest},
     state::TopState,
 };
-use crate::admin::wire::DeadQuery;
+use crate::admin::{phrases, wire::DeadQuery};
 
 impl TopState {
     /// The view that opens for the selected row.
@@ -114,7 +114,7 @@ impl TopState {
             }
             (Some(Dialog::Help(_)), _) => return Vec::new(),
             (Some(_), KeyAction::Back | KeyAction::No | KeyAction::Quit) => {
-                self.status_line = Some("nothing was changed".to_owned());
+                self.status_line = Some(phrases::NOTHING_CHANGED.to_owned());
                 return Vec::new();
             }
             // Any other key is neither yes nor no.

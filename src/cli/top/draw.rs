@@ -164,11 +164,14 @@ fn header(top: &TopState, width: u16, theme: Theme) -> Line<'static> {
     line + Span::styled(clock.unwrap_or_default().to_owned(), theme.quiet())
 }
 
+/// The text before the first answer of the daemon.
+const NOTHING_KNOWN: &str = "nothing is known yet";
+
 /// The most important condition: the daemon or the broker does not answer.
 fn banner(top: &TopState) -> Option<String> {
     let then = |silence: Option<u64>| match silence {
         Some(seconds) => format!("the data is {seconds} s old"),
-        None => "nothing is known yet".to_owned(),
+        None => NOTHING_KNOWN.to_owned(),
     };
     let silence = top.live.silent_for(top.now, top.every);
     if let Some(why) = top.live.why_lost() {

@@ -143,7 +143,7 @@ fn report(panic: &PanicHookInfo<'_>) -> String {
     } else {
         String::new()
     };
-    format!("thread '{}' {panic}{trace}", thread.name().unwrap_or("without a name"))
+    format!("thread '{}' {panic}{trace}", thread.name().unwrap_or("?"))
 }
 
 fn taken() -> MutexGuard<'static, Option<Vec<String>>> {

@@ -13,7 +13,7 @@ use super::{
     navigation::{View, ViewData, ViewState, kind_name},
     requests::{ApiQuery, ApiRequest, ApiResponse},
 };
-use crate::cli::exit::Failure;
+use crate::{admin::phrases, cli::exit::Failure};
 
 /// The views with a tab of their own.
 pub(super) const TABS: [(&str, View); 5] = [
@@ -184,7 +184,7 @@ impl TopState {
             Ok(ApiResponse::Released { was_held: true }) => {
                 "released: new deliveries leave at once, those in the broker come back at their time".to_owned()
             }
-            Ok(ApiResponse::Released { was_held: false }) => "the robot was not held any more".to_owned(),
+            Ok(ApiResponse::Released { was_held: false }) => phrases::NOT_HELD.to_owned(),
             Ok(_) => return Vec::new(),
             Err(failure) => format!("{} failed: {failure}", acting.doing),
         });

@@ -44,9 +44,7 @@ fn image(image: &Field<'_>) -> Checked {
     let bytes = BASE64_STANDARD.decode(encoded);
     let bytes = bytes.map_err(|mistake| image.wrong(format!("holds no base64: {mistake}")))?;
     if bytes.len() > IMAGE_BYTES_MAX {
-        return Err(
-            image.wrong(format!("has {} bytes: at most {IMAGE_BYTES_MAX} are taken", bytes.len()))
-        );
+        return Err(image.oversized(bytes.len(), IMAGE_BYTES_MAX));
     }
     if !hex::encode(Md5::digest(&bytes)).eq_ignore_ascii_case(digest) {
         return Err(image.need("md5")?.wrong("is not the MD5 of the picture's bytes"));

@@ -43,6 +43,24 @@ impl TaskFailed<'_> {
     }
 }
 
+/// How a duplicate was recognised.
+#[derive(Clone, Copy, Debug)]
+pub enum DuplicateReason {
+    /// It is in the ledger.
+    Settled,
+    /// The step after it is in the ledger.
+    NextStepStored,
+}
+
+impl DuplicateReason {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Settled => "the ledger knows it as settled",
+            Self::NextStepStored => "its next step is stored",
+        }
+    }
+}
+
 /// A message, or one of its deliveries, was skipped because it is settled already.
 pub struct DuplicateSkipped<'a> {
     /// The event.
@@ -50,14 +68,14 @@ pub struct DuplicateSkipped<'a> {
     /// The subscription; `None` if the whole event was skipped.
     pub subscription: Option<SubscriptionId>,
     /// How the duplicate was recognised.
-    pub why: &'static str,
+    pub why: DuplicateReason,
 }
 
 impl DuplicateSkipped<'_> {
     /// Counts and logs the duplicate.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.duplicates_skipped.inc();
-        let Self { event, subscription, why } = self;
+        let (Self { event, subscription, .. }, why) = (self, self.why.as_str());
         match subscription {
             Some(subscription) => {
                 tracing::debug!(%event, %subscription, why, "a delivery is not made again")

@@ -2,8 +2,9 @@
 //
 // Owns that a bar keeps its position until it leaves, so the chart moves only every five seconds.
 
+import { PLATFORMS, TEXTS } from "./catalogue.js";
 import { el, svg } from "./elements.js";
-import { PLATFORMS, number, onTheClock, rate } from "./words.js";
+import { capital, number, onTheClock, rate } from "./words.js";
 
 const BAR = 5000;
 const BARS = 60;
@@ -26,7 +27,7 @@ export function chart() {
   const element = el(
     "figure",
     { class: "chart" },
-    el("figcaption", {}, el("h2", {}, "Delivered per second"), el("ul", { class: "legend" }, legend)),
+    el("figcaption", {}, el("h2", {}, capital(TEXTS.DELIVERED_PER_SECOND)), el("ul", { class: "legend" }, legend)),
     el("div", { class: "plot" }, el("div", { class: "scale", "aria-hidden": "true" }, top, middle, el("span", {}, "0")), picture),
     el("div", { class: "axis", "aria-hidden": "true" }, el("span", {}, "5 minutes ago"), el("span", {}, "now")),
   );

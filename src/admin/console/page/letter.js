@@ -2,7 +2,8 @@
 // would get.
 
 import { el } from "./elements.js";
-import { REASONS, absolute, ago, number, platform } from "./words.js";
+import { REASONS } from "./catalogue.js";
+import { absolute, ago, number, platform } from "./words.js";
 
 export function letter(one) {
   const when = (at) => at && [ago(at), ` (${absolute(at)})`];

@@ -3,19 +3,19 @@
 // Owns that both are confirmed first, with the number of letters.
 
 import { get, post } from "./ask.js";
+import { QUEUES, REASONS, TEXTS } from "./catalogue.js";
 import { confirmed, shown } from "./dialog.js";
 import { el, notice, write } from "./elements.js";
 import { asked, filters } from "./filter.js";
 import { letter } from "./letter.js";
 import { table } from "./table.js";
-import { PLATFORMS, REASONS, ago, brief, number, platform, several } from "./words.js";
+import { ago, brief, capital, number, platform, sentence, several } from "./words.js";
 
 export const title = "Dead letters";
 
 const PAGE = 50;
 /// The daemon's limit for one request.
 const AT_ONCE = 10_000;
-const QUEUES = { ...PLATFORMS, event: "no readable event" };
 const FIELDS = [
   { name: "platform", label: "Platform", choices: QUEUES },
   { name: "reason", label: "Reason", choices: REASONS },
@@ -76,7 +76,7 @@ export function view({ listen }) {
     const query = asked(FIELDS);
     const { after, ...which } = query;
     const mine = (turn += 1);
-    count.textContent = "Looking through the dead queues…";
+    count.textContent = capital(TEXTS.READING_DEAD_QUEUES);
     looked = undefined;
     write(news, "");
     try {
@@ -208,7 +208,7 @@ function kindsTable() {
         nodes: ({ values }) => el("a", { href: address({ ...values, platform: values.platform ?? "event" }) }, REASONS[values.reason] ?? values.reason),
       },
       { head: "Code", nodes: ({ values }) => (values.code ? el("code", {}, values.code) : "–") },
-      { head: "Platform", nodes: ({ values }) => platform(values.platform ?? "no readable event") },
+      { head: "Platform", nodes: ({ values }) => platform(values.platform ?? "event") },
       { head: "Letters", kind: "number strong", text: ({ count }) => number(count) },
       { head: "Oldest", kind: "number", nodes: ({ oldest }) => (oldest ? ago(oldest) : "–") },
       { head: "Newest", kind: "number", nodes: ({ newest }) => (newest ? ago(newest) : "–") },
@@ -221,13 +221,13 @@ function lettersTable(pick, isPicked, said) {
   return table({
     name: "letters",
     caption: "Letters, the newest first",
-    empty: "No dead letter matches.",
+    empty: sentence(TEXTS.NO_LETTER_MATCHES),
     key: (one) => one.id,
     columns: [
       { head: "Select", kind: "pick", once: () => el("input", { type: "checkbox" }), then: (cell, one) => checkbox(cell.firstChild, one, pick, isPicked) },
       { head: "Event", names: true, nodes: (one) => [el("span", { class: "says" }, one.says || "–"), el("br"), el("small", {}, one.topic)] },
       { head: "Why", nodes: (one) => [REASONS[one.reason] ?? one.reason, el("br"), el("small", {}, el("code", {}, one.code))] },
-      { head: "Platform", nodes: (one) => platform(one.platform ?? "no readable event") },
+      { head: "Platform", nodes: (one) => platform(one.platform ?? "event") },
       { head: "Robot", nodes: (one) => (one.robot ? el("a", { href: address({ robot: one.robot }), title: "Its dead letters" }, brief(one.robot)) : "–") },
       { head: "Attempts", kind: "number", text: (one) => number(one.attempts) + (one.generation > 0 ? `, redriven ${number(one.generation)} ×` : "") },
       { head: "Given up", kind: "number", nodes: (one) => (one.dead_at ? ago(one.dead_at) : "–") },

@@ -2,6 +2,7 @@
 // when, and the message. Nothing is sent.
 
 import { post } from "./ask.js";
+import { OUTCOMES, TEXTS } from "./catalogue.js";
 import { el, notice } from "./elements.js";
 import { headerRows } from "./header-rows.js";
 import { table } from "./table.js";
@@ -9,15 +10,6 @@ import { ago, brief, number, platform, several, span } from "./words.js";
 
 export const title = "Explain";
 
-const OUTCOMES = {
-  sent: "would be sent",
-  waits: "would wait",
-  paused: "is paused",
-  filtered: "its filter rejects it",
-  refused: "would be a dead letter: the platform would refuse it",
-  expired: "would be a dead letter: its time to live would end",
-  exhausted: "would be a dead letter: its month is used up",
-};
 const EXAMPLE = JSON.stringify({ subject: "db-1 is down", message: "replica db-2 took over" }, null, 2);
 
 export function view() {
@@ -127,7 +119,7 @@ function results() {
     empty: "This topic has no subscriptions.",
     key: (one) => one.subscription,
     columns: [
-      { head: "Subscription", nodes: (one) => [el("span", {}, one.name ?? "without a name"), el("br"), el("small", {}, brief(one.subscription))] },
+      { head: "Subscription", nodes: (one) => [el("span", {}, one.name ?? TEXTS.NO_NAME), el("br"), el("small", {}, brief(one.subscription))] },
       { head: "Platform", nodes: (one) => platform(one.platform) },
       { head: "Robot", nodes: (one) => el("a", { href: `/console/subscriptions?robot=${one.robot}` }, brief(one.robot)) },
       { head: "Outcome", nodes: outcome },

@@ -1,10 +1,11 @@
 // The overview: the condition of the daemon, a few numbers, the last five minutes, and the slowest
 // robots.
 
+import { PLATFORMS, QUEUES, REASONS, TEXTS } from "./catalogue.js";
 import { chart } from "./chart.js";
 import { el, say, write } from "./elements.js";
 import { robotColumns } from "./view-robots.js";
-import { PLATFORMS, REASONS, ago, number, platform, rate, several } from "./words.js";
+import { ago, capital, number, platform, rate, sentence, several } from "./words.js";
 import { table } from "./table.js";
 
 export const title = "Overview";
@@ -27,7 +28,7 @@ export function view({ listen }) {
     "dl",
     { class: "figures" },
     figure("events", "Events per second"),
-    figure("delivered", "Delivered per second"),
+    figure("delivered", capital(TEXTS.DELIVERED_PER_SECOND)),
     figure("waiting", "Waiting for their turn", "/console/robots"),
     figure("held", "Robots on hold", "/console/robots"),
     figure("dead", "Dead letters", "/console/dead"),
@@ -97,7 +98,7 @@ function condition({ broker_up, broker_blocked, robots, dead }) {
   const letters = dead?.letters > 0 ? ` ${several(dead.letters, "dead letter lies", "dead letters lie")} in the queues.` : "";
   const waiting = robots.waiting > 0 ? `${several(robots.waiting, "delivery waits", "deliveries wait")} for ${robots.waiting === 1 ? "its" : "their"} turn.` : "Nothing waits.";
   if (!broker_up) {
-    return { kind: "bad", headline: "No session with the broker", detail: "Nothing is delivered until there is one, and nothing is lost: events wait in the broker. The daemon keeps trying." };
+    return { kind: "bad", headline: capital(TEXTS.NO_SESSION), detail: "Nothing is delivered until there is one, and nothing is lost: events wait in the broker. The daemon keeps trying." };
   }
   if (broker_blocked) {
     return { kind: "warn", headline: "The broker takes no messages", detail: "It has a memory or disk alarm. Deliveries that can be made are made; deferred ones wait." };
@@ -123,11 +124,11 @@ function letters() {
   const kinds = table({
     name: "dead",
     caption: ["Dead letters", unknown],
-    empty: "There are no dead letters.",
+    empty: sentence(TEXTS.NO_DEAD_LETTERS),
     key: (row) => `${row.platform} ${row.reason}`,
     columns: [
       { head: "Reason", nodes: (row) => el("a", { href: `/console/dead?${new URLSearchParams({ platform: row.platform ?? "event", reason: row.reason })}` }, REASONS[row.reason] ?? row.reason), sign: (row) => row.reason },
-      { head: "Platform", nodes: (row) => platform(row.platform ?? "no readable event"), sign: (row) => row.platform },
+      { head: "Platform", nodes: (row) => platform(row.platform ?? "event"), sign: (row) => row.platform },
       { head: "Letters", kind: "number strong", text: (row) => number(row.count) },
       { head: "Oldest", kind: "number", nodes: (row) => (row.oldest ? ago(row.oldest, row.at) : "–"), sign: (row) => `${row.oldest} ${Math.round(row.at / 10_000)}` },
     ],
@@ -146,7 +147,7 @@ function letters() {
     show: (told, at) => {
       kinds.element.hidden = !told;
       if (!told) return;
-      const missing = told.queues.filter(({ letters }) => letters === null).map(({ queue }) => PLATFORMS[queue] ?? "unreadable events");
+      const missing = told.queues.filter(({ letters }) => letters === null).map(({ queue }) => QUEUES[queue] ?? queue);
       write(unknown, missing.length > 0 ? `not counted: ${missing.join(", ")}` : "");
       kinds.show(told.rows.map((row) => ({ ...row, at })), { anew: becomesAnother(told.rows) });
     },

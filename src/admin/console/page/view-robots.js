@@ -2,11 +2,12 @@
 // cause of a hold.
 
 import { post } from "./ask.js";
+import { PLATFORMS, TEXTS } from "./catalogue.js";
 import { confirmed } from "./dialog.js";
 import { el, notice, say } from "./elements.js";
 import { asked, filters } from "./filter.js";
 import { table } from "./table.js";
-import { PLATFORMS, ahead, brief, capital, number, platform, several, short, span } from "./words.js";
+import { ahead, brief, capital, number, platform, sentence, several, short, span } from "./words.js";
 
 export const title = "Robots";
 
@@ -142,7 +143,7 @@ function release(read, said) {
     if (!yes) return;
     try {
       const { was_held } = await post(`robots/${robot}/release`);
-      said.good(was_held ? `The hold of robot ${short(robot)} is ended.` : `Robot ${short(robot)} was not held any more.`);
+      said.good(was_held ? `The hold of robot ${short(robot)} is ended.` : sentence(TEXTS.NOT_HELD));
     } catch (refused) {
       said.bad(`The hold was not ended. ${refused.message}`);
     }

@@ -1,11 +1,12 @@
 // The view of subscriptions: masked, a page at a time, with a switch to pause each.
 
 import { get, post } from "./ask.js";
+import { PLATFORMS, TEXTS } from "./catalogue.js";
 import { confirmed } from "./dialog.js";
 import { el, notice } from "./elements.js";
 import { asked, filters } from "./filter.js";
 import { table } from "./table.js";
-import { PLATFORMS, ago, brief, platform, several, short } from "./words.js";
+import { ago, brief, platform, sentence, several, short } from "./words.js";
 
 export const title = "Subscriptions";
 
@@ -88,7 +89,7 @@ function link(query, content) {
 }
 
 function who(one) {
-  return [el("span", {}, one.name ?? "without a name"), el("br"), el("small", {}, brief(one.id))];
+  return [el("span", {}, one.name ?? TEXTS.NO_NAME), el("br"), el("small", {}, brief(one.id))];
 }
 
 function state(one) {
@@ -130,7 +131,7 @@ function button(read, said, reload) {
       await reload();
       said.good(`${called} is ${pause ? "paused" : "active again"}.`);
     } catch (refused) {
-      said.bad(`Nothing was changed. ${refused.message}`);
+      said.bad(`${sentence(TEXTS.NOTHING_CHANGED)} ${refused.message}`);
     }
   };
   return el("button", { type: "button", click: ask }, "");

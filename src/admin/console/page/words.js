@@ -1,23 +1,8 @@
-// The formats of numbers and times, and the texts for the daemon's words.
+// The formats of numbers and times. The labels for the daemon's names are in `catalogue.js`, which
+// the daemon writes.
 
 import { el } from "./elements.js";
-import { PLATFORMS } from "./platforms.js";
-
-export { PLATFORMS };
-
-/// The reasons of a dead letter.
-export const REASONS = {
-  exhausted: "every attempt failed",
-  refused: "the platform refuses the message",
-  security: "signature, keyword or address list",
-  robot_gone: "the robot is gone",
-  expired: "its time to live ended",
-  superseded: "a newer one took its place",
-  poison: "it never came to an outcome",
-  evicted: "the broker removed it from its queue",
-  undecodable: "it is not an event",
-  unreadable_subscription: "the subscription’s record is damaged",
-};
+import { QUEUES } from "./catalogue.js";
 
 const whole = new Intl.NumberFormat("en");
 const precise = new Intl.NumberFormat("en", { maximumSignificantDigits: 2 });
@@ -29,6 +14,11 @@ export function number(value) {
 /// A text of the daemon as the beginning of a sentence.
 export function capital(text) {
   return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/// A text of the daemon as a sentence.
+export function sentence(text) {
+  return `${capital(text)}.`;
 }
 
 /// A rate; a small one has two digits, such as `0.3` and `12`.
@@ -87,6 +77,7 @@ export function brief(id) {
   return el("code", { title: id }, short(id));
 }
 
+/// The label of a platform, or of the queue for messages that were not a readable event.
 export function platform(name) {
-  return el("span", { class: `platform ${name}` }, PLATFORMS[name] ?? name);
+  return el("span", { class: `platform ${name}` }, QUEUES[name] ?? name);
 }

@@ -11,7 +11,7 @@ use super::{
     table::{self, Column},
 };
 use crate::{
-    admin::wire::GroupView,
+    admin::{phrases, wire::GroupView},
     cli::top::{
         format::{self, number},
         state::TopState,
@@ -37,12 +37,7 @@ pub(super) fn draw(
 ) -> usize {
     match top.live.groups() {
         None => nothing(frame, area, "asking for the budgets…", theme),
-        Some([]) => nothing(
-            frame,
-            area,
-            "no organisation is configured ([groups.NAME]) or named by a delivery (subscription --group)",
-            theme,
-        ),
+        Some([]) => nothing(frame, area, phrases::NO_GROUP, theme),
         Some(groups) => {
             return table::draw(
                 frame,

@@ -17,7 +17,10 @@ use super::{
     text,
 };
 use crate::{
-    admin::wire::{DeadLetterView, DeadPage, SummaryRow},
+    admin::{
+        phrases,
+        wire::{DeadLetterView, DeadPage, SummaryRow},
+    },
     cli::{
         dead::told,
         top::{
@@ -70,7 +73,7 @@ pub(super) fn kinds(
     let lie = format!("{} in the dead queues{held}", format::letters(summary.total));
     frame.render_widget(Paragraph::new(said(lie, looked(top, place), area.width)), head);
     if summary.rows.is_empty() {
-        nothing(frame, list, "there are no dead letters", theme);
+        nothing(frame, list, phrases::NO_DEAD_LETTERS, theme);
         return 0;
     }
     let row = |row: &SummaryRow| {
@@ -145,7 +148,7 @@ fn counted(page: &DeadPage) -> String {
     };
     let shown = page.letters.len() as u64;
     match page.matched {
-        0 => format!("no dead letters{held}"),
+        0 => format!("{}{held}", phrases::NO_DEAD_LETTERS),
         matched if matched > shown => {
             format!("{}, the newest {} shown{held}", dead(matched), number(shown))
         }
@@ -193,7 +196,7 @@ fn waiting(frame: &mut Frame<'_>, area: Rect, place: &ViewState, theme: Theme) {
         ViewData::Failed(why) if place.awaits.is_none() => {
             nothing(frame, area, &format!("{why}\nr asks again"), theme)
         }
-        _ => nothing(frame, area, "looking through the dead queues…", theme),
+        _ => nothing(frame, area, phrases::READING_DEAD_QUEUES, theme),
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) fn draw(
     theme: Theme,
 ) -> usize {
     let Some(overview) = top.live.overview() else {
-        nothing(frame, area, "nothing is known yet", theme);
+        nothing(frame, area, super::NOTHING_KNOWN, theme);
         return 0;
     };
     let rates = top.live.rates();

@@ -17,7 +17,10 @@ use super::{
     text,
 };
 use crate::{
-    admin::wire::{RobotView, SubscriptionView},
+    admin::{
+        phrases,
+        wire::{RobotView, SubscriptionView},
+    },
     cli::top::{
         format::{self, number, span},
         navigation::{ViewData, ViewState},
@@ -38,7 +41,7 @@ pub(super) fn list(
 ) -> usize {
     match top.live.robots() {
         None => nothing(frame, area, "asking for the robots…", theme),
-        Some([]) => nothing(frame, area, "no robot is busy or held: nothing waits", theme),
+        Some([]) => nothing(frame, area, phrases::NO_ROBOT, theme),
         Some(robots) => {
             return rows(frame, area, &robots.iter().collect::<Vec<_>>(), chosen, theme);
         }
