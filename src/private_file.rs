@@ -219,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_private_file_is_a_regular_one_of_ours_that_nobody_else_may_touch() {
+    fn a_private_file_is_regular_and_accessible_to_its_owner_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("token");
         let outcome = |path: &Path| match read("the token", path) {

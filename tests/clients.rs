@@ -248,7 +248,7 @@ fn same() -> Vec<Same> {
 }
 
 #[test]
-fn our_own_text_and_markdown_are_what_the_clients_send_for_the_same_content() {
+fn our_own_text_and_markdown_equal_those_of_the_clients_for_the_same_content() {
     let recorded = recorded();
     for one in same() {
         let theirs = recorded

@@ -14,7 +14,7 @@ smoke=(
     dead::a_dead_letter_is_redriven_alone_and_delivered_once
     explain::each_subscription_is_explained_and_what_it_would_read_is_what_it_reads
     startup::broken_configuration_is_reported_at_once_with_lines
-    crash::a_terminated_daemon_finishes_what_is_in_hand
+    crash::a_terminated_daemon_finishes_the_attempts_in_flight
 )
 
 say() { printf '\n== %s\n' "$*"; }

@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_with_a_request_in_hand_keeps_its_place_and_the_newcomer_is_refused() {
+    fn a_connection_with_an_open_request_stays_and_the_new_one_is_refused() {
         let (admission, now) = admission();
         let taken: Vec<_> =
             (0..2).map(|_| Arc::new(admission.admit(address(1), now).unwrap())).collect();

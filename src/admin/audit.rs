@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_a_name_is_logged_as_one() {
+    fn only_a_valid_name_is_logged() {
         let id = "0".repeat(32);
         assert_eq!(object("id", &id), Some(id.clone()));
         assert_eq!(object("topic", "alerts.db").as_deref(), Some("alerts.db"));

@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn one_address_closes_the_door_for_itself_alone_and_many_for_strangers_alone() {
+    fn one_address_locks_out_itself_alone_and_many_lock_out_unknown_ones_alone() {
         let (authenticator, now) = door();
         assert_eq!(authenticator.outcome(address(200), b"right", now), AuthOutcome::Accepted);
         for last in 1..=6 {
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_bounded() {
+    fn the_cache_is_bounded() {
         let (authenticator, now) = door();
         for last in 0..=255 {
             authenticator.outcome(address(last), b"right", now);

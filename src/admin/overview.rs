@@ -106,7 +106,7 @@ mod tests {
     use crate::domain::Timestamp;
 
     #[test]
-    fn dead_letters_are_told_by_platform_and_reason_the_most_first_with_the_oldest_of_all() {
+    fn dead_letters_are_counted_by_platform_and_reason_with_the_oldest_of_each() {
         assert!(dead(&[]).is_none(), "nothing was counted");
         let at = |seconds: u64| Timestamp::from_unix_millis(seconds * 1000);
         let (mut wecom, mut event) = (

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_broker_that_is_down_at_the_start_holds_nobody_up_for_more_than_half_a_minute() {
+    async fn a_broker_that_is_down_at_the_start_delays_the_start_by_at_most_half_a_minute() {
         let said = told_within(45, &[]).await;
         let ready: Vec<_> = said.iter().filter(|line| line.contains("READY")).collect();
         assert_eq!(ready, ["30 READY=1"]);

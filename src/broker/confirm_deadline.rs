@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_waits_longer_than_the_session_lasts() {
+    async fn no_wait_outlives_the_session() {
         let (_tell, blocked) = watch::channel(true);
         let deadline =
             ConfirmDeadline { confirm_timeout: SECOND, blocked, ended: SessionEnd::default() };

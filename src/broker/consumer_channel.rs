@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_due_first_is_asked_for_first_and_events_as_they_came() {
+    fn the_first_due_body_is_requested_first_and_events_in_order_of_arrival() {
         let mut waiting = Waiting::default();
         let due = |second: u64| Timestamp::from_unix_millis(second * 1000);
         for (tag, at) in [(1, 90), (2, 80), (3, 0), (4, 80), (5, 0)] {

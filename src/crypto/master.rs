@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_others_can_read_is_refused_whoever_they_are() {
+    fn a_key_that_any_other_user_can_read_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("key");
         MasterKey::generate_file(&path).unwrap();
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_key_is_refused_without_repeating_what_it_holds() {
+    fn a_file_that_is_not_a_key_is_refused_without_its_content() {
         let dir = tempfile::tempdir().unwrap();
         for content in [&b""[..], b"hunter2", &[b'a'; 63], &[b'a'; 66], &[0xff; 64], &[b'a'; 5000]]
         {

@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_sealed_opens_with_the_same_key_file_only() {
+    fn a_sealed_text_opens_with_the_same_key_file_only() {
         let [one, other] =
             [1, 2].map(|byte| TransferKey::derive(&MasterKey::from_bytes([byte; 32])));
         let sealed = one.seal(b"marker-marker").unwrap();

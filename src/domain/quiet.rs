@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_quiet_hours_is_refused_with_the_reason() {
+    fn wrong_quiet_hours_are_refused_with_the_reason() {
         for (text, says) in [
             ("", "is not a span"),
             ("22-7", "is not a span"),

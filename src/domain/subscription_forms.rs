@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn in_a_patch_null_takes_a_value_away_and_what_is_missing_stays() {
+    fn in_a_patch_null_removes_a_value_and_a_missing_field_stays() {
         let patch: SubscriptionPatch<Secret> =
             serde_json::from_value(json!({"name": null, "secret": null, "group": ""})).unwrap();
         assert_eq!((patch.private.name, patch.options.group), (Some(None), Some(None)));

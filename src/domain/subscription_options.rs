@@ -218,7 +218,7 @@ mod tests {
     use crate::domain::refused_value;
 
     #[test]
-    fn null_or_an_empty_text_is_the_default_and_a_patch_keeps_what_it_does_not_name() {
+    fn null_or_an_empty_text_is_the_default_and_a_patch_keeps_unnamed_options() {
         let set = json!({
             "overflow": "digest", "group": "a", "filter": {"severity": ["critical"]},
             "quiet": "22:00-07:00", "too_long": "cut", "language": "en",

@@ -63,8 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_further_refusal_doubles_the_wait_and_what_the_platform_asks_for_is_kept_within_bounds()
-    {
+    fn each_further_refusal_doubles_the_wait_and_the_wait_that_a_platform_requests_is_bounded() {
         let bounds = WaitBounds { least: Duration::from_secs(60), most: Duration::from_secs(600) };
         let now = Timestamp::from_unix_millis(0);
         for (refusals, expected) in [

@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_in_the_air_counts_and_one_that_reached_nobody_does_not() {
+    fn a_call_in_flight_counts_and_one_that_never_arrived_does_not() {
         let (mut groups, name) = groups(Some(1), AtEnd::Dead);
         let now = at("2026-11-20T00:00:00Z");
         assert_eq!(groups.take(&name, now), Allowance::Open);
@@ -318,8 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_platform_says_counts_more_than_what_we_have_counted_and_one_call_tries_again_later()
-    {
+    fn the_platforms_answer_counts_more_than_our_count_and_one_call_tries_again_later() {
         let (mut groups, name) = groups(None, AtEnd::Hold);
         let now = at("2026-11-20T00:00:00Z");
         let spent = call(&mut groups, &name, now, Verdict::BudgetSpent { wait: PROBE });

@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_platform_without_room_keeps_none_from_others_nor_the_time_of_whoever_asks() {
+    async fn a_platform_without_room_blocks_no_other_platform_and_no_caller() {
         let memory = MemoryBudget::new(1);
         let start = Instant::now();
         let held = memory.reserve(Platform::DingTalk, false).await;

@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_still_left_after_the_last_part_is_cut_and_said() {
+    fn the_text_beyond_the_last_part_is_cut_with_a_notice() {
         let said = parts(&AnnotatedText::from("告警 ".repeat(3_000)), &ALL, 200, RAW);
         assert_eq!(said.len(), 10);
         assert!(

@@ -92,13 +92,13 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_stays_as_it_is() {
+    fn a_text_that_fits_stays_as_it_is() {
         assert_eq!(fit("abc", "d", 4, RAW), "abcd");
         assert_eq!(fit("a\"c", "", 4, IN_JSON), "a\"c");
     }
 
     #[test]
-    fn what_has_to_be_said_is_said_again_if_the_place_that_said_it_may_be_cut_away() {
+    fn a_keyword_is_repeated_if_the_text_that_contains_it_may_be_cut() {
         let flow = AnnotatedText::from(format!("{} ops", "x".repeat(100)));
         let tail = |text: &str| keyword::tail(Some("ops"), &[VisibleText::Text(text)]);
         assert!(flow.fit(tail, Language::En, 104, RAW).ends_with("x ops"));

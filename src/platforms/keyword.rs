@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_keyword_in_an_address_that_nobody_reads_is_not_said() {
+    fn a_keyword_in_an_address_does_not_count() {
         for (text, is_said) in [
             ("see [the runbook](https://ops.test)", false),
             ("see [ops](https://x.test)", true),

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_publisher_says_is_said_in_whatever_order_and_its_way_is_not() {
+    fn the_digest_of_content_ignores_order_and_routing() {
         let (warning, host) =
             (("severity", HeaderValue::text("warning")), ("host", HeaderValue::text("a")));
         let first = said(&[warning.clone(), host.clone()]);

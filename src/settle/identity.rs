@@ -327,8 +327,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_an_earlier_version_recorded_is_known_when_the_broker_hands_it_over_again_and_hides_no_other()
-     {
+    async fn a_record_of_an_earlier_version_is_known_at_a_redelivery_and_hides_no_other() {
         let dir = tempfile::tempdir().unwrap();
         let ledger = ledger(dir.path());
         let published = event("1", &[("severity", "warning")]);

@@ -72,7 +72,8 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn one_message_of_a_name_is_in_hand_at_a_time_and_the_others_are_told_when_it_is_not() {
+    async fn one_message_of_an_identity_is_in_flight_at_a_time_and_the_others_are_notified_at_its_end()
+     {
         let in_flight = InFlightRegistry::default();
         let one = in_flight.register(LedgerKey([1; 16])).ok();
         let (second, third) = (

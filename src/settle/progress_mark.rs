@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_and_attempts_are_counted_from_what_the_message_says() {
+    fn parts_and_attempts_are_counted_from_the_headers_of_the_message() {
         let known = done([part(0), part(1), attempt(2, 1), attempt(2, 2), attempt(2, 4)]);
         assert_eq!([0, 1, 2, 3].map(|from| known.next_part(OURS, from)), [2, 2, 2, 3]);
         assert_eq!([0, 1, 2, 3, 9].map(|said| known.attempts(OURS, 2, said)), [2, 2, 2, 4, 9]);
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_robot_heard_no_other_robot_and_no_other_subscription_has_heard() {
+    fn a_step_of_one_robot_is_not_one_of_another_robot_or_subscription() {
         let known = done([part(0), attempt(1, 1)]);
         assert_eq!((known.next_part(OURS, 0), known.attempts(OURS, 1, 0)), (1, 1));
         for other in [

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_bounded() {
+    fn the_cache_is_bounded() {
         let cache = PageCache::default();
         for number in 0..KEPT_MAX + 10 {
             cache.keep((format!("t{number}").parse().unwrap(), None), &page(), 0);

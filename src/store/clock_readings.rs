@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_longer_is_read_and_what_is_shorter_or_a_note_is_none() {
+    fn a_longer_clock_reading_is_read_and_a_shorter_one_or_a_note_is_not() {
         let at = Timestamp::from_unix_millis(7);
         let reading = ClockReading { pace: at, since_boot: Duration::from_micros(3), wall: at };
         let mut bytes = reading.encode();

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_are_moved_for_growth_beyond_what_was_put_in() {
+    fn pages_are_moved_if_the_file_grew_beyond_its_content() {
         for (owed, grown, changed, put, expected) in [
             (0, 0, 1, 400, (0, -500)),
             (0, 1250, 1, 1000, (0, 0)),

@@ -31,7 +31,7 @@ fn with_some(dir: &Path) -> (Store, SubscriptionId) {
 }
 
 #[test]
-fn who_has_folder_and_master_key_recovers_a_subscription_before_its_removal_and_never_after() {
+fn folder_and_master_key_recover_a_subscription_before_its_removal_and_never_after() {
     let (dir, stolen) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (store, id) = with_some(dir.path());
     copy(&dir.path().join("data"), &stolen.path().join("before"));
@@ -51,7 +51,7 @@ fn who_has_folder_and_master_key_recovers_a_subscription_before_its_removal_and_
 }
 
 #[test]
-fn a_backup_restores_everything_but_what_was_removed_since() {
+fn a_backup_restores_everything_but_later_removals() {
     let dir = tempfile::tempdir().unwrap();
     let (store, id) = with_some(dir.path());
     let tokens: Vec<_> = (0..1500).map(|number| format!("token-{number}-0123456789")).collect();

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_for_twenty_thousand_is_recorded_bit_by_bit_in_a_time_that_grows_with_what_is_new() {
+    fn an_event_for_twenty_thousand_is_recorded_in_portions_in_time_proportional_to_them() {
         let mut index = Index::default();
         let mark = |number: u64| {
             let mut name = [0; 16];

@@ -201,7 +201,7 @@ async fn after_the_end_of_the_machine_the_wall_clock_counts_from_its_last_correc
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_answered_has_just_been_answered_if_the_clock_was_set_back_with_the_machine() {
+async fn an_answer_counts_as_just_given_if_the_clock_was_set_back_with_the_machine() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
     let answered = |at| PaceRecord::AttemptEnded {
         robot: RobotId::from_bytes([1; 16]),
@@ -348,7 +348,7 @@ async fn a_note_waits_for_no_sync() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_noted_before_a_page_was_turned_is_synced_with_the_next_commit() {
+async fn a_record_before_a_rotation_is_synced_with_the_next_commit() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
     let (fails, synced) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
     let disk = FileSync::from({
@@ -396,7 +396,7 @@ async fn a_page_that_breaks_is_followed_by_the_one_made_ahead() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_turn_that_is_cut_anywhere_loses_nothing_and_is_no_end_of_the_machine() {
+async fn a_rotation_that_is_cut_anywhere_loses_nothing_and_is_not_a_restart_of_the_machine() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::from(T0));
     let (journal, _) = open(dir.path(), &clock);
     append(&journal, &begun(1)).unwrap();

@@ -58,7 +58,7 @@ fn claim(ledger: &FileLedger, fingerprint: [u8; 16]) -> Option<ClaimedMessage> {
 }
 
 #[test]
-fn what_was_recorded_is_known_after_reopening() {
+fn a_record_is_known_after_reopening() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = FileLedger::open(settings(dir.path()), T0).unwrap();
     ledger.append_now(vec![partial(1, 0, &[1]), LedgerRecord::Closed { key: key(2) }], T0).unwrap();
@@ -89,7 +89,7 @@ fn an_unfinished_message_is_adopted_once_in_each_session() {
 }
 
 #[test]
-fn a_crash_while_writing_loses_only_what_was_being_written() {
+fn a_crash_during_a_write_loses_only_that_write() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = FileLedger::open(settings(dir.path()), T0).unwrap();
     ledger.append_now(vec![LedgerRecord::Closed { key: key(1) }], T0).unwrap();
@@ -107,7 +107,7 @@ fn a_crash_while_writing_loses_only_what_was_being_written() {
 }
 
 #[test]
-fn old_segments_are_deleted_and_what_is_unfinished_is_carried_on() {
+fn old_segments_are_deleted_and_unfinished_entries_are_carried_over() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = FileLedger::open(settings(dir.path()), T0).unwrap();
     ledger.append_now(vec![partial(1, 7, &[1]), LedgerRecord::Closed { key: key(2) }], T0).unwrap();

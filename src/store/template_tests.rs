@@ -86,7 +86,7 @@ fn the_templates_of_version_3_are_there_and_earlier_stores_have_none_and_take_so
 }
 
 #[test]
-fn a_change_is_on_the_shelf_at_once_and_on_the_disk_when_it_is_reported() {
+fn a_change_is_in_the_registry_at_once_and_on_the_disk_when_it_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let (registry, before) = (store.templates(), store.templates().now());
@@ -150,7 +150,7 @@ fn long_texts_are_kept_whole_in_the_file_that_is_synced_and_leave_nothing_behind
 }
 
 #[test]
-fn a_text_that_is_not_what_it_was_is_found_by_a_look_at_everything() {
+fn a_changed_text_is_found_by_a_check_of_everything() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     golden(&store);

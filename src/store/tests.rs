@@ -209,7 +209,7 @@ async fn a_record_that_does_not_open_is_found_like_any_other_and_written_anew_wi
 }
 
 #[tokio::test]
-async fn a_row_that_does_not_decode_fails_no_page_and_opens_for_nobody() {
+async fn a_row_that_does_not_decode_fails_no_page_and_never_opens() {
     let (_dir, store, id) = with_one_of_two_changed(|row| {
         let mut bytes = row.encode();
         bytes[0] = 99;
@@ -300,7 +300,7 @@ fn a_newer_format_is_refused_and_not_guessed() {
 }
 
 #[test]
-fn a_database_that_lost_what_it_knew_is_damage_and_no_key_is_erased_for_it() {
+fn a_database_that_lost_rows_is_damage_and_no_key_is_erased_for_it() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     add(&store, "ops", TOKEN);

@@ -91,7 +91,7 @@ mod tests {
     use crate::telemetry::events::{BrokerConnected, EventReceived};
 
     #[test]
-    fn counts_are_what_the_metrics_say() {
+    fn counts_agree_with_the_metrics() {
         let telemetry = Telemetry::new();
         let none = telemetry.counts();
         assert_eq!((none.events, none.broker_up), (0, false));

@@ -92,7 +92,7 @@ mod tests {
     };
 
     #[test]
-    fn what_lies_in_the_dead_queues_is_shown_by_reason_and_what_is_not_known_is_not() {
+    fn letters_in_the_dead_queues_are_shown_by_reason_and_an_uncounted_queue_is_not() {
         let (telemetry, now) = (Telemetry::new(), Timestamp::from_unix_millis(90_000));
         let shown = |name: &str| {
             let text = telemetry.render();

@@ -84,7 +84,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_sent_of_an_event_is_within_the_limit_and_says_the_keyword(event in any_event()) {
+    fn each_message_of_an_event_is_within_the_limit_and_has_the_keyword(event in any_event()) {
         let published = PublishedMessage { routing_key: "ops".into(), body: event.to_string().into_bytes(), ..PublishedMessage::default() };
         let Ok(event) = decoder().decode(published, known()) else { return Ok(()) };
         let event = Arc::new(event);

@@ -87,7 +87,7 @@ async fn eleven_hundred_half_open_connections_stop_neither_deliveries_nor_the_so
 }
 
 #[tokio::test]
-async fn a_caller_who_does_not_end_its_request_is_hung_up_on() {
+async fn a_connection_whose_request_does_not_end_is_closed() {
     let (home, address) = with_console(Home::new(broker::shared().await, "http://127.0.0.1:9", ""));
     let daemon = home.start().await;
     let host = address.trim_start_matches("http://").to_owned();

@@ -129,7 +129,7 @@ async fn every_route_that_may_change_something_leaves_a_line_however_it_is_asked
 }
 
 #[tokio::test]
-async fn a_line_says_who_changed_what_and_how_much_and_holds_no_credential() {
+async fn an_audit_line_names_caller_change_and_count_and_has_no_credential() {
     let (home, address) = with_console(Home::new(broker::shared().await, NOWHERE, ""));
     let _daemon = home.start().await;
     let id = home.subscribe("ops", "wecom", "AUDITMARK-001", &[]);
@@ -199,7 +199,7 @@ async fn a_line_says_who_changed_what_and_how_much_and_holds_no_credential() {
 }
 
 #[tokio::test]
-async fn a_caller_who_hangs_up_leaves_its_line_all_the_same() {
+async fn a_caller_that_disconnects_is_logged_all_the_same() {
     let (home, address) = with_console(Home::new(broker::shared().await, NOWHERE, ""));
     let _daemon = home.start().await;
     let host = address.trim_start_matches("http://");

@@ -129,7 +129,7 @@ async fn bodies_that_are_too_large_are_dead_letters_byte_for_byte_and_one_at_a_t
 }
 
 #[tokio::test]
-async fn events_for_which_there_is_no_room_in_memory_wait_on_the_broker_and_all_arrive() {
+async fn events_without_room_in_memory_wait_in_the_broker_and_all_arrive() {
     let (of_each, prefetch_size, more) =
         if is_long() { (1000, 32 * MIB, 100) } else { (40, 2 * MIB, 40) };
     let (broker, emulator) =

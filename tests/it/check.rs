@@ -44,7 +44,7 @@ async fn channel(broker: &Broker) -> (Connection, lapin::Channel) {
 }
 
 #[tokio::test]
-async fn a_check_finds_a_topology_that_differs_behind_what_is_missing_and_makes_nothing() {
+async fn a_check_finds_a_different_topology_behind_a_missing_part_and_declares_nothing() {
     let broker = broker::shared().await;
     let home = Home::new(broker, NOWHERE, "");
     let fine = home.ok(&["check"], "");

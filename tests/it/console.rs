@@ -37,7 +37,7 @@ async fn robots(home: &Home) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn people_sign_in_with_the_token_and_no_script_can_read_what_the_browser_keeps() {
+async fn people_sign_in_with_the_token_and_no_script_can_read_the_cookie() {
     let (home, address) = with_console(Home::new(broker::shared().await, NOWHERE, ""));
     let daemon = home.start().await;
     let browser = Browser::start().await;
@@ -131,7 +131,7 @@ async fn the_overview_shows_what_flows_and_says_when_it_does_not() {
 }
 
 #[tokio::test]
-async fn a_held_robot_says_why_and_its_hold_is_ended_by_hand() {
+async fn a_held_robot_shows_its_cause_and_an_operator_ends_the_hold() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let (home, address) = with_console(Home::new(broker, &emulator.url(), ""));
     for number in 0..6 {

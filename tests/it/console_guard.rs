@@ -137,7 +137,7 @@ async fn only_the_token_opens_a_session_and_the_cookie_is_not_the_token() {
 }
 
 #[tokio::test]
-async fn who_guesses_tokens_is_slowed_down_and_locks_nobody_else_out() {
+async fn guesses_of_tokens_are_slowed_down_and_lock_out_no_other_caller() {
     let (home, address) = with_console(Home::new(broker::shared().await, NOWHERE, ""));
     let _daemon = home.start().await;
     let signed_in = session(&address).await;
@@ -287,7 +287,7 @@ async fn what_changes_something_has_to_come_from_the_page_itself() {
 }
 
 #[tokio::test]
-async fn a_session_cannot_do_what_the_console_has_no_use_for() {
+async fn a_session_cannot_use_routes_that_the_console_does_not_need() {
     let (home, address) = with_console(Home::new(broker::shared().await, NOWHERE, ""));
     let id = home.subscribe("ops", "wecom", "wecom-001", &[]);
     let _daemon = home.start().await;

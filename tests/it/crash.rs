@@ -126,7 +126,7 @@ async fn a_broker_killed_under_load_loses_nothing_and_is_logged_once() {
 }
 
 #[tokio::test]
-async fn a_terminated_daemon_finishes_what_is_in_hand() {
+async fn a_terminated_daemon_finishes_the_attempts_in_flight() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
     let home = Home::new(broker, &emulator.url(), UNLIMITED);
     for (platform, token) in ROBOTS {

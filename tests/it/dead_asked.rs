@@ -25,7 +25,7 @@ async fn post(home: &Home, path: &str, body: Value) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn who_names_no_letters_and_does_not_say_all_acts_on_none() {
+async fn a_command_that_names_no_letters_and_not_all_acts_on_none() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "");
     let _daemon = home.start().await;
@@ -78,7 +78,7 @@ async fn a_letter_whose_subscription_was_removed_is_not_advised_to_be_redriven()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_redrive_that_takes_its_time_lets_others_look_and_those_who_wait_are_told_why() {
+async fn a_slow_redrive_lets_others_read_and_tells_waiting_callers_why() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "");
     let _daemon = home.start().await;
@@ -108,7 +108,7 @@ async fn a_redrive_that_takes_its_time_lets_others_look_and_those_who_wait_are_t
 }
 
 #[tokio::test]
-async fn who_looks_before_there_was_a_daemon_is_told_so() {
+async fn a_command_before_the_first_start_of_a_daemon_says_so() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "");
     for looking in [
@@ -132,7 +132,7 @@ async fn who_looks_before_there_was_a_daemon_is_told_so() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_written_is_no_answer_and_a_reader_who_leaves_is_no_fault() {
+async fn a_failed_write_is_an_error_and_a_closed_pipe_is_not_a_fault() {
     let broker = broker::shared().await;
     let home = Home::new(broker, "http://127.0.0.1:9", "");
     let command = |arguments: &[&str]| {

@@ -85,7 +85,7 @@ async fn what_lies_in_the_dead_queues_is_known_by_reason_and_age_until_it_is_gon
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn counting_leaves_every_letter_at_its_place_and_holds_nobody_up_who_looks() {
+async fn counting_leaves_every_letter_in_its_position_and_blocks_no_reader() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
     let home = Home::new(broker, &emulator.url(), "").with(COUNTED.0, COUNTED.1);
     let (publisher, letters) = with_letters(&home, &broker.url(), 5000).await;

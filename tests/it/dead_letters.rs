@@ -177,7 +177,7 @@ async fn the_admin_api_lists_counts_and_shows_dead_letters() {
 }
 
 #[tokio::test]
-async fn the_admin_api_redrives_and_discards_what_is_named_and_nothing_else() {
+async fn the_admin_api_redrives_and_discards_the_named_letters_and_no_others() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
     let home = Home::new(
         broker,
@@ -304,7 +304,7 @@ async fn an_undecodable_event_is_redriven_as_soon_as_it_can_be_read() {
 }
 
 #[tokio::test]
-async fn what_is_redriven_respects_its_robots_window() {
+async fn a_redriven_delivery_respects_its_robots_window() {
     let (broker, emulator) =
         (broker::shared().await, Emulator::start(&["--window-seconds", "3"]).await);
     let windows = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n[pace]\nhold_max = \"1s\"\nmargin = \"200ms\"\n";

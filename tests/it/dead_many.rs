@@ -147,7 +147,7 @@ async fn a_redrive_killed_again_and_again_loses_nothing_and_delivers_everything_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_discard_killed_in_the_middle_deletes_nothing_but_what_it_was_told() {
+async fn a_discard_killed_in_the_middle_deletes_only_selected_letters() {
     let count = many();
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
     let home = Home::new(broker, &emulator.url(), UNLIMITED);

@@ -64,7 +64,7 @@ async fn one_publish_reaches_all_four_platforms() {
 }
 
 #[tokio::test]
-async fn an_event_says_what_each_platform_hears() {
+async fn an_event_has_the_content_for_each_platform() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "");
     for (platform, token) in
@@ -88,7 +88,7 @@ async fn an_event_says_what_each_platform_hears() {
 }
 
 #[tokio::test]
-async fn an_event_that_nobody_hears_is_acked_and_counted() {
+async fn an_event_without_subscriptions_is_acked_and_counted() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "");
     let daemon = home.start().await;

@@ -202,7 +202,7 @@ async fn what_lies_in_a_dead_queue_as_it_came_is_counted_listed_shown_and_discar
 
 /// The broker adds headers of its own, and then sends a frame that exceeds the agreed size.
 #[tokio::test]
-async fn a_message_whose_headers_fill_a_frame_is_taken_with_what_the_broker_adds() {
+async fn a_message_whose_headers_fill_a_frame_is_read_with_the_additions_of_the_broker() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "");
     home.subscribe("ops", "wecom", "wecom-001", &[]);

@@ -72,7 +72,7 @@ async fn two_topics_with_one_webhook_share_one_quota() {
 }
 
 #[tokio::test]
-async fn a_restart_does_not_forget_what_was_sent() {
+async fn a_restart_does_not_forget_sent_messages() {
     let (broker, emulator) =
         (broker::shared().await, Emulator::start(&["--window-seconds", "10"]).await);
     let windows = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/10s\"]\n[pace]\nhold_max = \"1s\"\nmargin = \"200ms\"\n";
@@ -130,7 +130,7 @@ async fn a_refusal_for_speed_holds_the_robot_costs_no_attempt_and_ends_in_delive
 }
 
 #[tokio::test]
-async fn what_cannot_leave_before_its_time_to_live_ends_is_a_dead_letter_at_once() {
+async fn a_delivery_that_cannot_leave_within_its_time_to_live_is_a_dead_letter_at_once() {
     let (broker, emulator) =
         (broker::shared().await, Emulator::start(&["--window-seconds", "60"]).await);
     let home = Home::new(broker, &emulator.url(), "");

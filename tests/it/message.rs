@@ -174,7 +174,7 @@ async fn a_message_in_the_platforms_own_form_without_the_robots_keyword_is_refus
 }
 
 #[tokio::test]
-async fn a_subscription_hears_what_its_filter_wants_by_attributes_and_headers() {
+async fn a_subscription_gets_the_events_that_its_filter_accepts_by_attributes_and_headers() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "");
     let sns = r#"{"severity": [{"prefix": "crit"}, "error"], "load": [{"numeric": [">", 8]}]}"#;
@@ -254,7 +254,7 @@ fn cloudevent(id: &str) -> BasicProperties {
 }
 
 #[tokio::test]
-async fn cloudevents_of_both_modes_are_heard_filtered_by_type_and_recognised_by_their_id() {
+async fn cloudevents_of_both_modes_are_delivered_filtered_by_type_and_recognised_by_their_id() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "");
     home.subscribe("ops", "wecom", "wecom-001", &["--filter", r#"{"type": ["db.down"]}"#]);

@@ -32,7 +32,7 @@ fn lines(output: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn what_exceeds_the_quota_of_a_digesting_subscription_is_folded_and_nothing_goes_unnamed() {
+async fn beyond_the_quota_of_a_subscription_with_digest_messages_are_coalesced_and_each_is_named() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&SHORT).await);
     let home = Home::new(broker, &emulator.url(), SHORT_WINDOWS);
     home.subscribe("ops", "wecom", "wecom-001", &["--overflow", "digest"]);
@@ -67,7 +67,7 @@ async fn what_exceeds_the_quota_of_a_digesting_subscription_is_folded_and_nothin
 }
 
 #[tokio::test]
-async fn of_what_exceeds_the_quota_of_a_subscription_that_wants_the_latest_the_newest_arrives() {
+async fn beyond_the_quota_of_a_subscription_with_latest_only_the_newest_arrives() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&SHORT).await);
     let home = Home::new(broker, &emulator.url(), SHORT_WINDOWS);
     let id = home.subscribe("ops", "dingtalk", "ding-0001", &["--overflow", "latest"]);
@@ -152,7 +152,7 @@ async fn a_used_up_month_is_known_after_a_kill_and_the_rest_becomes_dead_letters
 }
 
 #[tokio::test]
-async fn a_robot_that_is_gone_is_left_alone_and_what_is_for_it_arrives_when_it_is_back() {
+async fn a_robot_that_is_gone_is_left_alone_and_its_deliveries_arrive_when_it_is_back() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&SHORT).await);
     let health = "[health]\nafter = 3\nprobe_min = \"3s\"\nprobe_max = \"3s\"\n";
     let home = Home::new(broker, &emulator.url(), &format!("{SHORT_WINDOWS}{health}"));

@@ -139,7 +139,7 @@ fn overtakers(arrivals: &BTreeMap<(String, String), Vec<u64>>) -> usize {
 }
 
 #[tokio::test]
-async fn bursts_for_two_hundred_robots_take_what_the_quota_allows_though_the_daemon_is_killed_twice()
+async fn bursts_for_two_hundred_robots_take_the_time_of_the_quota_though_the_daemon_is_killed_twice()
  {
     let window = format!("{}", WINDOW / 1000);
     let (broker, emulator) =

@@ -29,7 +29,7 @@ fn pipe(path: &Path) {
 }
 
 #[tokio::test]
-async fn each_file_with_a_secret_is_refused_where_others_can_read_it_or_it_is_no_file() {
+async fn each_file_with_a_secret_is_refused_if_others_can_read_it_or_it_is_not_a_file() {
     let home = home();
     private(&home.path("token"), "a-token-of-the-tests");
     private(&home.path("url"), URL);

@@ -61,8 +61,7 @@ async fn settled(daemon: &Daemon<'_>, platform: &str, outcome: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn a_publisher_that_asks_is_told_how_each_delivery_ended_and_one_that_does_not_is_told_nothing()
- {
+async fn a_publisher_that_requests_receipts_gets_one_for_each_delivery_and_another_gets_none() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), ASKED);
     let taken = home.subscribe("ops.db", "wecom", "wecom-001", &[]);
@@ -168,7 +167,8 @@ async fn a_publisher_that_asks_is_told_how_each_delivery_ended_and_one_that_does
 }
 
 #[tokio::test]
-async fn the_wish_survives_a_deferral_and_a_redrive_and_what_is_dropped_is_told_as_well() {
+async fn the_request_for_a_receipt_survives_deferral_and_redrive_and_a_dropped_delivery_has_one_too()
+ {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), ASKED);
     let kept = home.subscribe("ops", "wecom", "wecom-001", &[]);
@@ -205,7 +205,7 @@ async fn the_wish_survives_a_deferral_and_a_redrive_and_what_is_dropped_is_told_
 }
 
 #[tokio::test]
-async fn an_event_that_cannot_be_read_is_told_and_so_is_a_header_that_cannot() {
+async fn an_event_that_cannot_be_read_is_explained_and_so_is_a_header() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "[outcome]\nreceipts = \"all\"\n");
     home.subscribe("ops", "wecom", "wecom-001", &[]);
@@ -229,7 +229,7 @@ async fn an_event_that_cannot_be_read_is_told_and_so_is_a_header_that_cannot() {
 }
 
 #[tokio::test]
-async fn each_of_those_that_are_folded_or_superseded_is_told_its_own_end() {
+async fn each_coalesced_or_superseded_delivery_gets_its_own_outcome() {
     let (broker, emulator) =
         (broker::shared().await, Emulator::start(&["--window-seconds", "3"]).await);
     let home = Home::new(broker, &emulator.url(), ALL_SHORT);
@@ -335,7 +335,7 @@ async fn a_queue_that_takes_no_receipts_keeps_nothing_from_being_delivered_and_s
 }
 
 #[tokio::test]
-async fn the_command_line_asks_for_receipts_and_with_receipts_off_nobody_is_told() {
+async fn the_command_line_requests_receipts_and_with_receipts_off_there_are_none() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), ASKED);
     home.subscribe("ops", "wecom", "wecom-001", &[]);

@@ -41,22 +41,22 @@ async fn update(home: &Home, id: &str) {
 }
 
 #[tokio::test]
-async fn what_waits_in_memory_arrives_though_its_subscription_is_updated() {
+async fn deliveries_in_memory_arrive_though_their_subscription_is_updated() {
     arrives_though(Where::Memory, &[], update).await;
 }
 
 #[tokio::test]
-async fn what_waits_in_the_tiers_arrives_though_its_subscription_is_updated() {
+async fn deliveries_in_the_tiers_arrive_though_their_subscription_is_updated() {
     arrives_though(Where::Tiers, &[], update).await;
 }
 
 #[tokio::test]
-async fn what_is_folded_is_said_though_its_subscription_is_updated() {
+async fn a_coalesced_event_is_named_though_its_subscription_is_updated() {
     arrives_though(Where::Memory, &["--overflow", "digest"], update).await;
 }
 
 #[tokio::test]
-async fn what_waits_arrives_though_every_subscription_is_sealed_anew_again_and_again() {
+async fn waiting_deliveries_arrive_though_every_subscription_is_sealed_anew_again_and_again() {
     arrives_though(Where::Memory, &[], async |home, _| {
         for _ in 0..3 {
             home.ok(&["key", "rotate", "--data"], "");
@@ -66,7 +66,7 @@ async fn what_waits_arrives_though_every_subscription_is_sealed_anew_again_and_a
 }
 
 #[tokio::test]
-async fn what_waits_arrives_though_its_subscription_is_imported_again() {
+async fn waiting_deliveries_arrive_though_their_subscription_is_imported_again() {
     arrives_though(Where::Memory, &[], async |home, _| {
         let list = format!(
             "topic,platform,endpoint,name\nops,wecom,{},other\n",
@@ -108,12 +108,12 @@ async fn arrives_at_the_new_robot(wait: Where) {
 }
 
 #[tokio::test]
-async fn what_waits_in_memory_arrives_at_the_new_robot_when_the_webhook_is_changed() {
+async fn deliveries_in_memory_arrive_at_the_new_robot_when_the_webhook_is_changed() {
     arrives_at_the_new_robot(Where::Memory).await;
 }
 
 #[tokio::test]
-async fn what_waits_in_the_tiers_arrives_at_the_new_robot_when_the_webhook_is_changed() {
+async fn deliveries_in_the_tiers_arrive_at_the_new_robot_when_the_webhook_is_changed() {
     arrives_at_the_new_robot(Where::Tiers).await;
 }
 
@@ -185,7 +185,7 @@ async fn a_long_text_begins_anew_at_the_new_robot_though_the_process_dies_betwee
 }
 
 #[tokio::test]
-async fn what_waits_for_a_removed_subscription_is_dropped_and_the_log_says_so() {
+async fn deliveries_of_a_removed_subscription_are_dropped_and_the_log_says_so() {
     let fixture = Fixture::new(Where::Memory).await;
     let id = fixture.home.subscribe("ops", "wecom", "wecom-001", &[]);
     let running = fixture.start().await;

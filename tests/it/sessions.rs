@@ -113,7 +113,7 @@ async fn with_a_hanging_platform(home: &Home, emulator: &Emulator, publisher: &P
 }
 
 #[tokio::test]
-async fn a_session_that_ends_while_a_platform_hangs_is_told_at_once_and_replaced_soon() {
+async fn a_session_that_ends_while_a_platform_hangs_is_noticed_at_once_and_replaced_soon() {
     const DEADLINE: Duration = Duration::from_secs(4);
     let (broker, emulator) = (Broker::start().await, Emulator::start(&["--no-quota"]).await);
     let home = Home::new(
@@ -156,7 +156,7 @@ async fn a_session_that_ends_while_a_platform_hangs_is_told_at_once_and_replaced
 }
 
 #[tokio::test]
-async fn a_daemon_that_is_told_to_stop_ends_in_time_though_a_platform_hangs() {
+async fn a_daemon_that_is_stopped_ends_in_time_though_a_platform_hangs() {
     const DRAIN: Duration = Duration::from_secs(7);
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
     let more =

@@ -136,7 +136,7 @@ async fn a_bad_subscription_is_refused_by_the_daemon_and_without_it_alike() {
 }
 
 #[tokio::test]
-async fn what_is_not_an_id_is_one_sentence_that_names_it_with_the_daemon_and_without() {
+async fn a_wrong_id_gets_one_sentence_that_names_it_with_the_daemon_and_without() {
     let home = Home::new(broker::shared().await, NOWHERE, "");
     let webhook = "https://oapi.dingtalk.com/robot/send?access_token=0123456789abcdef";
     let commands: [(&[&str], &str); 8] = [
@@ -274,7 +274,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, SystemTime)> {
 }
 
 #[tokio::test]
-async fn check_changes_nothing_on_the_disk_and_says_what_it_finds_once() {
+async fn check_changes_nothing_on_the_disk_and_reports_each_finding_once() {
     let home = Home::new(broker::shared().await, NOWHERE, "");
     let store = home.path("data");
     assert!(home.ok(&["check"], "").contains("not there yet; the daemon makes it"));
@@ -318,7 +318,7 @@ async fn a_wrong_password_or_missing_permissions_are_named() {
 }
 
 #[tokio::test]
-async fn verify_only_checks_and_works_on_what_somebody_else_declared() {
+async fn verify_only_checks_and_works_with_a_topology_that_another_program_declared() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "")
         .with("[broker]\n", "[broker]\ndeclare = \"verify\"\n");

@@ -288,7 +288,7 @@ async fn the_master_key_is_rotated_while_messages_are_delivered_and_across_a_kil
 }
 
 #[tokio::test]
-async fn a_backup_made_while_the_daemon_runs_restores_what_was_not_removed_since() {
+async fn a_backup_made_while_the_daemon_runs_restores_all_but_later_removals() {
     let home = home_without_broker();
     let daemon = start_without_broker(&home).await;
     home.ok(&["subscription", "import"], &csv("ops", 0..700));
@@ -504,7 +504,7 @@ async fn a_daemon_that_dies_leaves_no_image_of_its_memory() {
 }
 
 #[tokio::test]
-async fn an_oversized_webhook_has_one_answer_whoever_is_asked() {
+async fn an_oversized_webhook_gets_the_same_answer_from_daemon_and_store() {
     let home = home_without_broker();
     let id = home.subscribe("ops", "wecom", "wecom-001", &[]);
     let refused = |bytes: usize| {
@@ -544,7 +544,7 @@ async fn an_oversized_webhook_has_one_answer_whoever_is_asked() {
 }
 
 #[tokio::test]
-async fn a_restoration_without_a_list_of_what_was_removed_asks_and_says_what_it_means() {
+async fn a_restoration_without_a_list_of_removals_asks_and_names_the_consequence() {
     let home = home_without_broker();
     let gone = home.subscribe("ops", "wecom", "gone-0123456789abcdef", &[]);
     let backup = home.path("backup").display().to_string();

@@ -140,7 +140,7 @@ fn check(home: &Home, model: &mut Model) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_the_daemon_was_doing_when_it_was_killed_the_store_holds_what_was_acknowledged() {
+async fn after_a_kill_at_any_moment_the_store_holds_every_acknowledged_change() {
     let rounds =
         std::env::var("ROOMCAST_CRASH_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
     let seed = std::env::var("ROOMCAST_CRASH_SEED")

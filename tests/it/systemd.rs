@@ -55,7 +55,7 @@ impl Manager {
 }
 
 #[tokio::test]
-async fn systemd_is_told_of_start_reload_and_stop() {
+async fn systemd_is_notified_of_start_reload_and_stop() {
     let home = Home::new(broker::shared().await, "http://127.0.0.1:9", "");
     let manager = Manager::beside(&home);
     let daemon = home.spawn_with(&[("NOTIFY_SOCKET", &manager.path)]);

@@ -125,7 +125,7 @@ async fn a_time_that_cannot_be_read_or_is_too_far_ahead_is_a_dead_letter_that_sa
 }
 
 #[tokio::test]
-async fn the_command_line_publishes_for_later_and_refuses_what_is_no_time() {
+async fn the_command_line_publishes_for_later_and_refuses_a_text_that_is_not_a_time() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "");
     home.subscribe("ops", "wecom", "wecom-001", &[]);
@@ -147,7 +147,7 @@ fn quiet_until_soon() -> (u64, String) {
 }
 
 #[tokio::test]
-async fn in_quiet_hours_only_what_is_urgent_is_sent_and_the_rest_comes_at_their_end() {
+async fn in_quiet_hours_only_urgent_events_are_sent_and_the_others_at_their_end() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "");
     let daemon = home.start().await;

@@ -196,7 +196,7 @@ impl<'a> Oracle<'a> {
 
     /// Every end has its receipt, with the true outcome, if receipts were requested. A crash may
     /// repeat a receipt.
-    pub fn every_end_is_told(&self) -> usize {
+    pub fn every_outcome_has_a_receipt(&self) -> usize {
         let mut told = 0;
         for event in &self.world.published {
             let number = event.number;

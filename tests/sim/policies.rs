@@ -77,7 +77,7 @@ fn digests_lose_nothing_in_a_storm_of_faults_and_crashes() {
 }
 
 #[test]
-fn of_what_waits_only_the_latest_is_delivered_and_the_rest_is_superseded() {
+fn of_the_waiting_deliveries_only_the_latest_is_delivered_and_the_others_are_superseded() {
     each_seed("of_what_waits_only_the_latest", 2, |seed| {
         let directory = robots_with(Platform::DingTalk, 5, &overflow(OverflowPolicy::Latest));
         let bursts = (0..6)
@@ -145,8 +145,7 @@ fn an_organisation_uses_its_month_up_to_the_last_call_waits_for_the_next_and_a_c
 }
 
 #[test]
-fn a_robot_whose_security_setting_refuses_us_is_left_alone_and_what_waits_is_delivered_when_it_is_well()
- {
+fn a_robot_whose_security_setting_refuses_is_left_alone_until_it_is_corrected() {
     each_seed("a_robot_whose_security_setting", 2, |seed| {
         let mut world =
             World::new(seed, robots_of(Platform::DingTalk, 3), Faults::default(), Setup::default());

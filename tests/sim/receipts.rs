@@ -17,7 +17,7 @@ use crate::{
 };
 
 #[test]
-fn the_end_of_every_delivery_is_told_through_faults_and_crashes_and_no_chat_hears_more_for_it() {
+fn every_delivery_has_a_receipt_through_faults_and_crashes_and_no_chat_gets_more_messages() {
     each_seed("the_end_of_every_delivery", 2, |seed| {
         let mut dice = seed.dice("traffic", 0, 0);
         let mut directory = robots(60);
@@ -44,7 +44,7 @@ fn the_end_of_every_delivery_is_told_through_faults_and_crashes_and_no_chat_hear
         live_through(&mut world, 6, 2, 60 * MINUTE);
         let seen = judge_to_the_end(&world);
         let oracle = Oracle::of(&world);
-        let told = oracle.every_end_is_told();
+        let told = oracle.every_outcome_has_a_receipt();
         oracle.verdict();
         println!("{told} receipts of {} deliveries", seen.deliveries);
         assert!(

@@ -25,7 +25,7 @@ fn repeated(publications: Vec<Publication>, later: u64) -> Vec<Publication> {
 }
 
 #[test]
-fn an_event_that_its_publisher_repeats_while_the_first_is_in_hand_is_heard_once() {
+fn an_event_that_its_publisher_repeats_while_the_first_is_in_flight_arrives_once() {
     for (seed_name, later) in
         [("repeated_at_once", 0), ("repeated_soon", 30 * MILLI), ("repeated_late", 20 * SECOND)]
     {
@@ -98,7 +98,7 @@ fn a_step_that_is_stored_without_our_knowing_repeats_nothing_of_a_delivery_whose
         let oracle = Oracle::of(&world);
         let seen = oracle.judge();
         oracle.expect("each is heard once", seen.duplicates == 0, || format!("{seen:?}"));
-        oracle.every_end_is_told();
+        oracle.every_outcome_has_a_receipt();
         oracle.verdict();
         drop(oracle);
         let unknown = world.broker.lock().unwrap().stored_unknown.len();

@@ -253,7 +253,7 @@ fn after_a_crash_a_robot_that_was_idle_has_its_whole_quota_at_once() {
 }
 
 #[test]
-fn after_the_machine_went_down_what_comes_back_counts_as_sent_in_whichever_session() {
+fn after_the_machine_went_down_restored_messages_count_as_sent_in_every_session() {
     each_seed("after_the_machine_went_down", 2, |seed| {
         let setup = Setup { latency: (5 * SECOND, 5 * SECOND), ..Setup::default() };
         let mut world = World::new(seed, robots_of(Platform::WeCom, 1), Faults::default(), setup);
@@ -268,7 +268,7 @@ fn after_the_machine_went_down_what_comes_back_counts_as_sent_in_whichever_sessi
 }
 
 #[test]
-fn a_robot_that_somebody_else_uses_is_probed_by_one_and_keeps_its_order() {
+fn a_robot_that_another_program_uses_is_probed_by_one_message_and_keeps_its_order() {
     each_seed("a_robot_that_somebody_else_uses", 2, |seed| {
         let mut dice = seed.dice("traffic", 0, 0);
         let mut planned = Vec::new();
@@ -297,7 +297,7 @@ fn a_robot_that_somebody_else_uses_is_probed_by_one_and_keeps_its_order() {
 }
 
 #[test]
-fn what_cannot_leave_in_time_expires_as_soon_as_that_is_certain_and_no_sooner() {
+fn a_delivery_that_cannot_leave_in_time_expires_as_soon_as_that_is_certain_and_no_sooner() {
     each_seed("what_cannot_leave_in_time", 2, |seed| {
         let how = How { time_to_live: Some(600), ..How::default() };
         let planned = (0..1200).map(|place| (place * MILLI, topic(0), how)).collect();

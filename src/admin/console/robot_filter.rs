@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_busiest_are_told_and_those_that_are_held_and_the_others_are_counted() {
+    fn the_busiest_and_the_held_robots_are_listed_and_the_others_are_counted() {
         let told = |count| {
             let told = robots_json(0, &robots(count), &RobotFilter::default());
             (told.robots.len(), told.more, told.of)
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_for_some_is_told_of_them_and_of_no_others() {
+    fn a_filter_selects_its_letters_and_no_others() {
         let all = robots(1000);
         let count = |wanted: RobotFilter| {
             let told = robots_json(0, &all, &wanted);

@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_session_ends_by_itself_or_when_it_is_told_to() {
+    fn a_session_ends_by_itself_or_at_sign_out() {
         let (sessions, now) = (ConsoleSessions::default(), Instant::now());
         let (one, other) = (sessions.open(now), sessions.open(now));
         assert_ne!(one, other);

@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_left_out_has_its_room_kept_free_from_smaller_ones() {
+    async fn a_body_that_was_left_out_keeps_its_room_before_smaller_ones() {
         let bodies = BodyBudget::up_to(4);
         bodies.give_room(1, 8);
         for _ in 0..8 {
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_due_keeps_nothing_free_and_leaves_a_quarter_to_others() {
+    async fn deliveries_that_are_not_due_reserve_nothing_and_leave_a_quarter_to_others() {
         let bodies = BodyBudget::up_to(4);
         bodies.give_room(1, 8);
         bodies.admit(1, 4).unwrap();

@@ -211,7 +211,7 @@ mod tests {
     use crate::broker::topology::{TopologySettings, tests::topology};
 
     #[test]
-    fn a_topology_without_receipts_is_what_it_was_before_there_were_any() {
+    fn a_topology_without_receipts_is_the_same_as_before_receipts_existed() {
         let without = topology();
         let with = Topology::new(TopologySettings { receipts: true, ..without.settings.clone() });
         assert!(without.exchanges().iter().all(|exchange| exchange.name != "roomcast.outcome"));

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_says_so() {
+    fn a_cut_text_says_so() {
         assert_eq!(cut("one  two\nthree", 20), "one two three");
         assert_eq!(cut("长长长长长", 3), "长长…");
     }

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_holds_what_fits_whole_and_always_its_last_words() {
+    fn a_line_shows_whole_parts_that_fit_and_always_its_last_part() {
         let parts = ["one", "磁盘", "three", "quit"].map(str::to_owned);
         for (width, line) in [
             (30, "one  磁盘  three  quit"),

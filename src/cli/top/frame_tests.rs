@@ -108,7 +108,7 @@ fn one_letter() -> TopState {
 }
 
 #[test]
-fn the_overview_says_what_flows_and_whom_it_takes_longest_to_reach() {
+fn the_overview_shows_the_rates_and_the_slowest_robots() {
     seen!("overview", busy());
 }
 
@@ -174,7 +174,7 @@ fn where_there_is_nothing_it_says_so() {
 }
 
 #[test]
-fn a_lost_connection_is_said_where_nobody_overlooks_it_and_what_was_known_stays() {
+fn a_lost_connection_is_shown_at_the_top_and_the_old_data_stays() {
     let mut top = busy();
     top.apply(
         0,

@@ -147,7 +147,7 @@ mod tests {
     use crate::cli::top::fixtures;
 
     #[test]
-    fn what_is_chosen_stays_chosen_when_rows_change_their_places() {
+    fn a_selected_row_stays_selected_when_rows_move() {
         let rows = |text: &str| text.chars().map(String::from).collect::<Vec<_>>();
         let mut place = ViewState::new(View::Robots);
         assert_eq!(place.chosen(&rows("")), None);
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_of_letters_is_asked_for_by_what_it_has_in_common() {
+    fn a_kind_of_letters_is_requested_by_its_common_values() {
         let [kind, event, ..] = &fixtures::summary().rows[..] else { panic!("two kinds") };
         let which = of_kind(kind);
         assert_eq!(

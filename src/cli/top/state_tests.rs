@@ -70,7 +70,7 @@ fn robots_are_asked_for_only_where_they_are_shown() {
 }
 
 #[test]
-fn the_dead_queues_are_looked_through_when_somebody_wants_to_see_them_and_on_a_key() {
+fn the_dead_queues_are_read_when_their_view_opens_and_on_a_key() {
     let mut top = at_dead_letters();
     top.apply(0, Ok(ApiResponse::Pulse(fixtures::pulse(2))));
     assert!(top.tick().iter().all(|asked| asked.number == 0), "not every second");
@@ -203,7 +203,7 @@ fn a_failed_redrive_says_so_and_a_count_of_nothing_does_not_ask() {
 }
 
 #[test]
-fn nobody_breaks_off_a_redrive_without_knowing() {
+fn a_first_quit_during_a_redrive_warns_and_a_second_one_ends() {
     let mut top = at_dead_letters();
     let counting = only(top.press(KeyAction::Redrive));
     top.apply(counting.number, Ok(ApiResponse::Redriven(fixtures::outcome(5, 5))));

@@ -27,7 +27,7 @@ pub(super) fn template(
 }
 
 #[test]
-fn a_platform_hears_its_own_text_and_else_that_for_everybody() {
+fn a_platform_gets_its_own_text_and_else_the_default() {
     let (ding, lark) = (Audience::On(Platform::DingTalk), Audience::On(Platform::Lark));
     let markdown = Template {
         format: Some(Format::Markdown),

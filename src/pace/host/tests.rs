@@ -130,7 +130,7 @@ async fn at_no_time_leaves_more_than_the_rate_allows_and_nothing_of_it_is_wasted
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_has_just_come_stays_behind_what_was_put_off_of_its_topic_alone() {
+async fn a_new_delivery_stays_behind_the_deferred_ones_of_its_topic_alone() {
     let host = Host::new(LIMITS);
     let mut last = Duration::ZERO;
     for _ in 0..100 {
@@ -178,7 +178,7 @@ async fn a_platform_that_does_not_answer_takes_no_time_and_no_room_from_another_
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_longer_a_platform_does_not_answer_the_later_comes_back_what_is_put_off() {
+async fn the_longer_a_platform_does_not_answer_the_later_deferred_deliveries_come_back() {
     let host = Host::new(HostLimits { rate_per_second: None, ..LIMITS });
     let mut waits = Vec::new();
     for topic in ["a", "b", "c"] {
@@ -206,7 +206,7 @@ async fn the_longer_a_platform_does_not_answer_the_later_comes_back_what_is_put_
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_used_comes_back() {
+async fn unused_room_comes_back() {
     let host = Host::new(HostLimits { in_flight_max: 1, ..LIMITS });
     for _ in 0..100 {
         let HostDecision::Granted(unused) = Message("a", 0).comes(&host) else {

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_can_be_taken_again() {
+    fn returned_room_can_be_taken_again() {
         let (now, mut schedule) = (Instant::now(), TokenSchedule::new(Some(2)));
         (0..2).for_each(|_| schedule.take(now));
         assert!(schedule.free_at(now) > now);

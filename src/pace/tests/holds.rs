@@ -20,8 +20,7 @@ async fn a_refusal_for_speed_holds_the_robot_and_each_further_one_twice_as_long(
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_platform_asks_for_holds_no_robot_longer_or_shorter_than_the_settings_over_restarts_too()
- {
+async fn a_wait_that_a_platform_requests_stays_within_the_settings_over_restarts_too() {
     for (asked, expected) in [(864_000, 600), (0, 60), (90, 90)] {
         let records = Notes::default();
         let before =
@@ -74,7 +73,7 @@ async fn after_a_hold_one_message_probes_alone_until_one_gets_through() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hold_moves_what_is_planned_and_keeps_its_order() {
+async fn a_hold_moves_the_planned_slots_and_keeps_their_order() {
     let pace = pace(&[(1, 60)], (300, 300));
     let air = asking(1).go(&pace).await;
     let (first, second) = (asking(1).later(&pace).await, asking(1).later(&pace).await);
@@ -91,7 +90,7 @@ async fn a_hold_moves_what_is_planned_and_keeps_its_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_released_robot_is_not_held_any_longer_and_who_waits_goes_at_once() {
+async fn a_released_robot_is_not_held_any_longer_and_its_waiting_deliveries_leave_at_once() {
     let pace = pace(&[(20, 60)], (60, 60));
     let _ = asking(1).sent(&pace, THROTTLED).await;
     let waiting = tokio::spawn({
@@ -108,7 +107,7 @@ async fn a_released_robot_is_not_held_any_longer_and_who_waits_goes_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_releases_a_robot_hears_what_waits_in_the_broker_all_the_same_and_how_long() {
+async fn a_release_reports_the_deliveries_in_the_broker_and_when_they_come_back() {
     let pace = pace(&[(1, 60)], (300, 300));
     let throttled = asking(1).sent(&pace, THROTTLED).await;
     assert!(throttled.held.is_some());

@@ -42,7 +42,7 @@ async fn a_short_wait_is_waited_out_in_memory() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_has_waited_goes_before_what_has_just_come_and_in_the_order_of_its_slots() {
+async fn waiting_deliveries_leave_before_new_ones_and_in_the_order_of_their_slots() {
     let pace = pace(&[(1, 60)], (60, 600));
     let _ = asking(1).sent(&pace, Verdict::Delivered).await;
     let (first, second) = (asking(1).later(&pace).await, asking(1).later(&pace).await);
@@ -69,7 +69,7 @@ async fn what_has_waited_goes_before_what_has_just_come_and_in_the_order_of_its_
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_back_for_its_slot_goes_straight_out() {
+async fn a_delivery_that_comes_back_for_its_slot_leaves_at_once() {
     let pace = pace(&[(20, 60)], (60, 600));
     for _ in 0..20 {
         let _ = asking(1).sent(&pace, Verdict::Delivered).await;
@@ -94,7 +94,7 @@ async fn what_comes_back_for_its_slot_goes_straight_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_has_no_room_to_wait_for_long_comes_back_to_its_place() {
+async fn a_delivery_without_room_to_wait_comes_back_to_its_position() {
     let pace = pace(&[(1, 60)], (60, 600));
     let _ = asking(1).sent(&pace, Verdict::Delivered).await;
     let first = asking(1).later(&pace).await;
@@ -118,7 +118,7 @@ async fn what_has_no_room_to_wait_for_long_comes_back_to_its_place() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_urgent_delivery_overtakes_what_waits() {
+async fn an_urgent_delivery_overtakes_the_waiting_ones() {
     let pace = pace(&[(1, 60)], (60, 600));
     let _ = asking(1).sent(&pace, Verdict::Delivered).await;
     for _ in 0..10 {
@@ -159,7 +159,7 @@ async fn messages_of_one_robot_leave_one_after_the_other_so_that_they_arrive_in_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delivery_that_cannot_leave_in_time_is_told_so_and_takes_no_slot() {
+async fn a_delivery_that_cannot_leave_in_time_is_rejected_and_takes_no_slot() {
     let pace = pace(&[(1, 60)], (60, 600));
     let _ = asking(1).sent(&pace, Verdict::Delivered).await;
     let hasty = asking(1).event(|event| event.expires_at = T0.after(Duration::from_secs(30)));
@@ -168,7 +168,7 @@ async fn a_delivery_that_cannot_leave_in_time_is_told_so_and_takes_no_slot() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_for_another_reason_than_the_quota_leaves_at_its_time_and_holds_up_nobody_before()
+async fn a_delivery_that_waits_for_another_reason_than_the_quota_leaves_in_time_and_delays_no_other()
  {
     let pace = pace(&[(20, 60)], (60, 600));
     let due = T0.after(Duration::from_secs(2));
@@ -220,7 +220,7 @@ async fn a_permit_dropped_without_an_outcome_counts_as_sent_only_if_its_message_
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_does_not_wait_any_longer_leaves_its_turn_to_the_next() {
+async fn a_cancelled_wait_passes_its_permit_to_the_next() {
     let pace = pace(&[(1, 1)], (60, 600));
     let _ = asking(1).sent(&pace, Verdict::Delivered).await;
     let leave = CancellationToken::new();
@@ -255,7 +255,7 @@ async fn who_does_not_wait_any_longer_leaves_its_turn_to_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_knows_since_when() {
+async fn a_wait_has_its_beginning() {
     let pace = pace(&[(1, 1)], (60, 600));
     let _ = asking(1).sent(&pace, Verdict::Delivered).await;
     let (next, began) = (asking(1), pace.now());
@@ -267,7 +267,7 @@ async fn who_waits_knows_since_when() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn new_limits_hold_for_what_comes_from_then_on() {
+async fn new_limits_hold_for_later_deliveries() {
     let pace = pace(&[(1, 60)], (60, 600));
     let _ = asking(1).sent(&pace, Verdict::Delivered).await;
     pace.configure(settings(&[(2, 60)], (60, 600)));
@@ -306,7 +306,7 @@ async fn a_platforms_budget_is_shared_fairly_between_its_robots() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_next_part_leaves_right_behind_the_one_before_whoever_waits() {
+async fn the_next_part_leaves_right_behind_the_one_before_whatever_else_waits() {
     let pace = with(PaceSettings {
         limits: PaceLimits { order_gap: Duration::from_millis(50), ..limits() },
         ..settings(&[(5, 60)], (60, 600))
@@ -338,7 +338,7 @@ async fn the_next_part_leaves_right_behind_the_one_before_whoever_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_part_that_has_to_wait_keeps_its_place_before_what_was_planned_meanwhile() {
+async fn a_part_that_has_to_wait_keeps_its_position_before_later_plans() {
     let pace = pace(&[(1, 60)], (60, 600));
     let message = asking(1);
     let first = message.go(&pace).await;

@@ -7,7 +7,7 @@
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_of_a_digesting_subscription_shares_one_slot_and_leaves_as_one() {
+async fn waiting_deliveries_of_a_digest_share_one_slot_and_leave_as_one() {
     let pace = pace(&[(1, 60)], (60, 600));
     let digesting = || asking(1).overflowing(OverflowPolicy::Digest);
     let _ = digesting().sent(&pace, Verdict::Delivered).await;

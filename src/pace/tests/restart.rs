@@ -38,7 +38,7 @@ async fn a_process_that_comes_after_a_crash_knows_windows_slots_and_holds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_written_down_again_says_the_same() {
+async fn a_rewritten_record_has_the_same_meaning() {
     let records = Notes::default();
     let before =
         Pace::new(settings(&[(3, 60)], (600, 600)), Arc::new(records.clone()), timeline(T0));

@@ -36,7 +36,7 @@ async fn a_sweep_says_how_much_waits_on_each_platform_and_for_how_long() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_for_a_robot_that_is_held_is_told_apart() {
+async fn deliveries_that_wait_for_a_held_robot_are_counted_apart() {
     let pace = pace(&[(20, 60)], (60, 600));
     let _ = asking(1).sent(&pace, Verdict::Throttled { wait: None }).await;
     let (held, free) = (asking(1), asking(2));

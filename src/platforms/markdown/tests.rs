@@ -148,8 +148,7 @@ fn a_fourth_table_in_a_card_is_written_as_code() {
 }
 
 #[test]
-fn wecoms_newer_kind_is_taken_for_what_the_older_one_cannot_show_and_never_at_the_price_of_a_colour()
- {
+fn wecoms_newer_kind_shows_what_the_older_one_cannot_and_never_loses_a_colour() {
     for (source, kind) in [
         ("# x\n\n**y** `z` [l](https://x.test)\n\n- a\n- b\n\n> q", MarkdownKind::Markdown),
         ("| a |\n|---|\n| b |", MarkdownKind::MarkdownV2),
@@ -164,7 +163,7 @@ fn wecoms_newer_kind_is_taken_for_what_the_older_one_cannot_show_and_never_at_th
 }
 
 #[test]
-fn what_is_too_long_is_cut_between_blocks_at_lines_and_before_links() {
+fn a_text_that_is_too_long_is_cut_between_blocks_at_lines_and_before_links() {
     let fit = |source: &str, max| {
         Markdown::read(source).write(None, &lark::markdown::DIALECT).fit(
             |_| "\n@x".to_owned(),

@@ -35,7 +35,7 @@ pub(in crate::platforms) fn table(platform: Platform, good: &Value, bad: &[(&str
 }
 
 #[test]
-fn what_is_no_object_is_no_message() {
+fn a_value_that_is_not_an_object_is_not_a_message() {
     for platform in Platform::ALL {
         assert_eq!(verdict(platform, &json!([])), "is a list: it must be an object");
     }

@@ -25,7 +25,7 @@ fn open(dir: &Path) -> KeySlots {
 }
 
 #[test]
-fn what_was_written_is_there_after_reopening_and_what_was_erased_is_not() {
+fn written_slots_are_there_after_reopening_and_erased_ones_are_not() {
     let dir = tempfile::tempdir().unwrap();
     let mut slots = open(dir.path());
     let taken = slots.take(2).unwrap();
@@ -44,7 +44,7 @@ fn what_was_written_is_there_after_reopening_and_what_was_erased_is_not() {
 }
 
 #[test]
-fn only_what_was_written_in_the_last_epoch_is_looked_at_when_the_file_is_opened() {
+fn only_the_slots_of_the_last_epoch_are_checked_when_the_file_is_opened() {
     let dir = tempfile::tempdir().unwrap();
     let mut slots = open(dir.path());
     for byte in 1..=3 {

@@ -196,7 +196,7 @@ async fn interrupt(scene: Arc<Scene>, running: Arc<Running>) {
             return;
         }
         let _nothing_is_published = scene.quiet.write().await;
-        what_is_healthy_has_arrived(&scene).await;
+        healthy_deliveries_have_arrived(&scene).await;
         if round % 2 == 0 {
             let mut daemon = running.0.lock().await;
             drop(daemon.take());
@@ -209,7 +209,7 @@ async fn interrupt(scene: Arc<Scene>, running: Arc<Running>) {
 
 /// Waits for the last event of each watched topic, so that none of them is in flight during an
 /// interruption.
-async fn what_is_healthy_has_arrived(scene: &Scene) {
+async fn healthy_deliveries_have_arrived(scene: &Scene) {
     let mut last = BTreeMap::new();
     for event in scene.published.lock().unwrap().iter().filter(|event| event.topic.starts_with('w'))
     {

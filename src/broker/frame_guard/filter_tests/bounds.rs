@@ -7,7 +7,7 @@
 use super::*;
 
 #[test]
-fn what_the_parser_takes_passes_byte_for_byte() {
+fn a_frame_that_the_parser_takes_passes_byte_for_byte() {
     let all_kinds = [
         &b"\x01tt\x01"[..],
         b"\x01bb\xff",
@@ -85,7 +85,7 @@ fn properties_that_do_not_fit_into_a_frame_lose_the_largest_headers() {
 }
 
 #[test]
-fn what_is_told_is_bounded() {
+fn each_report_is_bounded() {
     let content: Vec<u8> = (0..40_000_u32).flat_map(|_| *b"\x01\xffV").collect();
     let frames =
         parsed(&passed_in(&mut FrameFilter::new(0), &headers(&content), usize::MAX).unwrap());

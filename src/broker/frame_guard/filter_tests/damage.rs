@@ -7,7 +7,7 @@
 use super::*;
 
 #[test]
-fn text_that_is_not_utf8_is_mended_and_told() {
+fn text_that_is_not_utf8_is_repaired_and_reported() {
     for (place, name) in [
         (0, "content_type"),
         (1, "content_encoding"),
@@ -32,7 +32,7 @@ fn text_that_is_not_utf8_is_mended_and_told() {
 }
 
 #[test]
-fn a_damaged_routing_key_is_told_of_in_the_message_that_follows_on_its_channel() {
+fn a_damaged_routing_key_is_reported_in_the_next_message_of_its_channel() {
     let stream = [
         deliver(1, b"", b"ops\xff"),
         deliver(2, b"", b"fine"),
@@ -59,7 +59,7 @@ fn a_damaged_routing_key_is_told_of_in_the_message_that_follows_on_its_channel()
 }
 
 #[test]
-fn the_name_of_the_exchange_is_mended_and_is_not_the_messages() {
+fn the_name_of_the_exchange_is_repaired_and_is_not_the_messages() {
     let frames = passed(&[deliver(1, b"e\xff", b"ops"), properties(0, &[]), body()].concat());
     let AMQPFrame::Method(1, AMQPClass::Basic(basic::AMQPMethod::Deliver(method))) = &frames[0]
     else {
@@ -70,7 +70,7 @@ fn the_name_of_the_exchange_is_mended_and_is_not_the_messages() {
 }
 
 #[test]
-fn names_are_mended_at_any_depth() {
+fn names_are_repaired_at_any_depth() {
     let inner = [&short(b"b\xff")[..], b"t\x01"].concat();
     let content = [&short(b"a")[..], b"F", &long(&inner)].concat();
     let frames = passed(&headers(&content));
@@ -112,7 +112,7 @@ fn what_nests_too_deep_becomes_bytes_of_the_same_length() {
 }
 
 #[test]
-fn what_cannot_be_read_is_left_out_or_becomes_bytes() {
+fn unreadable_values_are_left_out_or_become_bytes() {
     for (what, stream, reported) in [
         (
             "an unknown type",
