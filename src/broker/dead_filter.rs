@@ -111,6 +111,7 @@ mod tests {
             dead_at: Some(Timestamp::from_unix_millis(60_000)),
             generation: 2,
             part: crate::domain::Part::default(),
+            omitted: crate::domain::FeatureSet::EMPTY,
             urgent: false,
             published: PublishedMessage {
                 body: br#"{"message": "\u6570\u636e\u5e93 DB-1", "a": ["plain \"words\""]}"#

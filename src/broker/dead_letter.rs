@@ -21,8 +21,8 @@ use super::{
     topology::Topology,
 };
 use crate::domain::{
-    DeadReason, EventId, HeaderValue, Headers, Part, Platform, PublishedMessage, RobotId,
-    StoredReason, SubscriptionId, Timestamp,
+    DeadReason, EventId, FeatureSet, HeaderValue, Headers, Part, Platform, PublishedMessage,
+    RobotId, StoredReason, SubscriptionId, Timestamp,
 };
 
 /// A delivery or an event that was given up.
@@ -63,6 +63,8 @@ pub struct DeadLetter {
     pub generation: u32,
     /// The first part of its text that was not delivered.
     pub part: Part,
+    /// What it left out after its platform refused it.
+    pub omitted: FeatureSet,
     /// Whether it was urgent. For an event: whether it came through the urgent exchange.
     pub urgent: bool,
     /// The message of the event, with the topic as routing key.
@@ -141,6 +143,7 @@ impl DeadLetter {
                 .or(death.last_at.filter(|_| by_broker)),
             generation: envelope::count(&ours, GENERATION).unwrap_or_default(),
             part: envelope::part(&ours).unwrap_or_default(),
+            omitted: envelope::degradation(&ours).all(),
             urgent: died_urgent || matches!(find(&ours, URGENT), Some(HeaderValue::Bool(true))),
             published,
         }

@@ -9,8 +9,8 @@ use std::{str::FromStr, time::Duration};
 
 use super::message::StoredDelivery;
 use crate::domain::{
-    DeadCause, Delivery, EventId, HeaderValue, Headers, Part, PublishedMessage, Timestamp,
-    WaitReason,
+    DeadCause, Degradation, Delivery, EventId, FeatureSet, HeaderValue, Headers, Part,
+    PublishedMessage, Timestamp, WaitReason,
 };
 
 pub(super) const REASON: &str = "x-roomcast-reason";
@@ -34,6 +34,9 @@ pub(super) const PART: &str = "x-roomcast-part";
 pub(super) const SLOT: &str = "x-roomcast-slot";
 pub(super) const URGENT: &str = "x-roomcast-urgent";
 pub(super) const WAIT_REASON: &str = "x-roomcast-wait-reason";
+pub(super) const OMITTED: &str = "x-roomcast-omitted";
+pub(super) const OMITTED_BEFORE: &str = "x-roomcast-omitted-before";
+pub(super) const PLAIN_PART: &str = "x-roomcast-plain-part";
 
 /// The headers of a delivery that is due at `until`. `left` is the wait that remains when its tier
 /// releases it.
@@ -102,7 +105,7 @@ pub(super) fn of_redriven(stored: &StoredDelivery) -> Headers {
     if stored.urgent {
         headers.push((URGENT.into(), HeaderValue::Bool(true)));
     }
-    headers.extend(part_header(stored.part));
+    headers.extend(part_header(PART, stored.part));
     headers.extend(stored.robot.map(|robot| (ROBOT.into(), HeaderValue::text(robot.to_string()))));
     headers
 }
@@ -145,6 +148,7 @@ fn fields(headers: &Headers) -> Result<StoredDelivery, String> {
         hops: count(headers, HOPS)?,
         generation: count(headers, GENERATION)?,
         part: part(headers)?,
+        degradation: degradation(headers),
         first_attempt_at: moment(headers, FIRST_ATTEMPT_AT)?,
         due_at: moment(headers, DUE_AT)?,
         left: match find(headers, LEFT_MS) {
@@ -184,7 +188,8 @@ fn identity(delivery: &Delivery) -> Headers {
     if delivery.event.urgent {
         headers.push((URGENT.into(), HeaderValue::Bool(true)));
     }
-    headers.extend(part_header(delivery.part));
+    headers.extend(part_header(PART, delivery.part));
+    headers.extend(degradation_headers(delivery.degradation));
     headers
 }
 
@@ -223,20 +228,50 @@ pub(super) fn count(headers: &Headers, name: &str) -> Result<u32, String> {
 }
 
 /// A part as `2/3`, counted from 1. `None` for a text that is not split.
-fn part_header(part: Part) -> Option<(String, HeaderValue)> {
+fn part_header(name: &str, part: Part) -> Option<(String, HeaderValue)> {
     let of = part.total.filter(|of| *of > 1)?;
-    Some((PART.into(), HeaderValue::text(format!("{}/{of}", part.index + 1))))
+    Some((name.into(), HeaderValue::text(format!("{}/{of}", part.index + 1))))
+}
+
+/// What a delivery leaves out, if there is anything.
+fn degradation_headers(degradation: Degradation) -> Headers {
+    let Degradation { omitted, plain_part, earlier } = degradation;
+    let sets = [(OMITTED, omitted), (OMITTED_BEFORE, earlier)];
+    let sets = sets.into_iter().filter(|(_, set)| !set.is_empty());
+    sets.map(|(name, set)| (name.to_owned(), HeaderValue::text(set.to_string())))
+        .chain(part_header(PLAIN_PART, plain_part))
+        .collect()
+}
+
+/// What a delivery leaves out. No text in these headers makes a delivery unreadable: without them
+/// it only starts again with everything.
+pub(super) fn degradation(headers: &Headers) -> Degradation {
+    let set = |name| {
+        let names = find(headers, name).and_then(HeaderValue::as_text);
+        names.map(FeatureSet::named).unwrap_or_default()
+    };
+    let omitted = set(OMITTED);
+    let plain_part = part_of(headers, PLAIN_PART).filter(|_| !omitted.is_empty());
+    Degradation {
+        omitted,
+        plain_part: plain_part.unwrap_or_default(),
+        earlier: set(OMITTED_BEFORE),
+    }
 }
 
 /// The next part; the first one if the header is missing.
 pub(super) fn part(headers: &Headers) -> Result<Part, String> {
-    let Some(value) = find(headers, PART) else { return Ok(Part::default()) };
-    let read = || {
-        let (number, of) = value.as_text()?.split_once('/')?;
-        let (number, of): (u32, u32) = (number.parse().ok()?, of.parse().ok()?);
-        Some(Part { index: number.checked_sub(1).filter(|at| *at < of)?, total: Some(of) })
-    };
-    read().ok_or_else(|| format!("header {PART} is not a part: it is written as 2/3"))
+    if find(headers, PART).is_none() {
+        return Ok(Part::default());
+    }
+    part_of(headers, PART)
+        .ok_or_else(|| format!("header {PART} is not a part: it is written as 2/3"))
+}
+
+fn part_of(headers: &Headers, name: &str) -> Option<Part> {
+    let (number, of) = find(headers, name)?.as_text()?.split_once('/')?;
+    let (number, of): (u32, u32) = (number.parse().ok()?, of.parse().ok()?);
+    Some(Part { index: number.checked_sub(1).filter(|at| *at < of)?, total: Some(of) })
 }
 
 pub(super) fn moment(headers: &Headers, name: &str) -> Result<Option<Timestamp>, String> {
@@ -298,6 +333,11 @@ mod tests {
             wait_reason: Some(WaitReason::QuietHours),
             generation: 1,
             part: Part { index: 1, total: Some(3) },
+            degradation: Degradation {
+                omitted: FeatureSet::named("tables,markup"),
+                plain_part: Part { index: 1, total: Some(2) },
+                earlier: FeatureSet::named("mentions"),
+            },
         }
     }
 
@@ -312,6 +352,7 @@ mod tests {
         assert_eq!(stored.published, delivery.event.published);
         assert_eq!((stored.attempts, stored.hops, stored.generation), (2, 3, 1));
         assert_eq!((stored.part, stored.robot), (delivery.part, Some(delivery.robot)));
+        assert_eq!(stored.degradation, delivery.degradation);
         assert_eq!((stored.due_at, stored.left), (Some(until), Some(Duration::from_millis(1500))));
         assert_eq!(stored.slot, delivery.slot);
         assert_eq!(stored.first_attempt_at, delivery.first_attempt_at);
@@ -328,12 +369,28 @@ mod tests {
         let first = read(PublishedMessage::default(), &dead).unwrap();
         let again = read(PublishedMessage::default(), &of_redriven(&first)).unwrap();
         assert_eq!((again.generation, again.attempts, again.hops), (2, 0, 0));
+        assert_eq!(first.degradation, delivery.degradation, "the letter says what was left out");
+        assert_eq!(again.degradation, Degradation::default(), "the platform may take it now");
         assert_eq!(
             (again.received_at, again.expires_at, again.first_attempt_at),
             (None, None, None)
         );
         assert_eq!((again.subscription, again.part), (delivery.subscription, delivery.part));
         assert_eq!(again.robot, Some(delivery.robot), "another robot begins with the first part");
+    }
+
+    #[test]
+    fn no_text_in_the_headers_about_what_is_left_out_makes_a_delivery_unreadable() {
+        let dead = of_delivery(&delivery(), Timestamp::from_unix_millis(0), Duration::ZERO);
+        for bad in [HeaderValue::text("hologram"), HeaderValue::Int(7), HeaderValue::Void] {
+            let mut headers = dead.clone();
+            for name in [OMITTED, OMITTED_BEFORE, PLAIN_PART] {
+                headers.retain(|(known, _)| known != name);
+                headers.push((name.to_owned(), bad.clone()));
+            }
+            let read = read(PublishedMessage::default(), &headers).unwrap();
+            assert_eq!(read.degradation, Degradation::default(), "{bad:?}");
+        }
     }
 
     #[test]

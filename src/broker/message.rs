@@ -8,8 +8,8 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     domain::{
-        Delivery, Event, EventId, Part, Platform, PublishedMessage, RobotId, SubscriptionId,
-        Timestamp, WaitReason,
+        Degradation, Delivery, Event, EventId, FeatureSet, Part, Platform, PublishedMessage,
+        RobotId, SubscriptionId, Timestamp, WaitReason,
     },
     settle::AckTag,
 };
@@ -69,6 +69,8 @@ pub struct StoredDelivery {
     pub generation: u32,
     /// The next part of its text.
     pub part: Part,
+    /// What it leaves out because its platform refused it.
+    pub degradation: Degradation,
     /// The time of the first attempt.
     pub first_attempt_at: Option<Timestamp>,
     /// The time before which it must not be tried.
@@ -111,6 +113,11 @@ impl StoredDelivery {
             hops: 0,
             generation: 0,
             part: Part { index: 0, total: None },
+            degradation: Degradation {
+                omitted: FeatureSet::EMPTY,
+                plain_part: Part { index: 0, total: None },
+                earlier: FeatureSet::EMPTY,
+            },
             first_attempt_at: None,
             due_at: None,
             left: None,
@@ -153,6 +160,7 @@ impl StoredDelivery {
             wait_reason: self.wait_reason,
             generation: self.generation,
             part: self.part,
+            degradation: self.degradation,
         })
     }
 }

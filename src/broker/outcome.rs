@@ -10,7 +10,8 @@ use super::envelope::{
     ATTEMPTS, CODE, EVENT, GENERATION, PLATFORM, REASON, ROBOT, SUBSCRIPTION, TOPIC, words,
 };
 use crate::domain::{
-    DeadReason, DeliveryOutcome, DeliveryReceipt, HeaderValue, Headers, PublishedMessage,
+    DeadReason, DeliveryOutcome, DeliveryReceipt, HeaderValue, Headers, MessageFeature,
+    PublishedMessage,
 };
 
 /// The outcome of the delivery, which the routing key contains as well.
@@ -39,6 +40,9 @@ struct ReceiptBody<'a> {
     attempts: u32,
     parts: u32,
     parts_delivered: u32,
+    /// What the messages left out because the platform refused them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    omitted: Vec<&'static str>,
     generation: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     received_at: Option<String>,
@@ -68,6 +72,7 @@ pub(super) fn message(receipt: &DeliveryReceipt) -> (PublishedMessage, Headers) 
         attempts: receipt.attempts,
         parts: receipt.parts,
         parts_delivered: receipt.parts_delivered,
+        omitted: receipt.omitted.iter().map(MessageFeature::as_str).collect(),
         generation: receipt.generation,
         received_at: receipt.received_at.map(words),
         settled_at: words(receipt.settled_at),
@@ -113,7 +118,7 @@ mod tests {
     use super::*;
     use crate::{
         broker::envelope,
-        domain::{EventId, Platform, RobotId, SubscriptionId, Timestamp},
+        domain::{EventId, FeatureSet, Platform, RobotId, SubscriptionId, Timestamp},
     };
 
     fn receipt(ending: DeliveryOutcome) -> DeliveryReceipt {
@@ -129,6 +134,7 @@ mod tests {
             attempts: 2,
             parts: 3,
             parts_delivered: 1,
+            omitted: FeatureSet::named("mentions,tables"),
             generation: 0,
             received_at: Some(Timestamp::from_unix_millis(1_700_000_000_123)),
             settled_at: Timestamp::from_unix_millis(1_700_000_060_000),
@@ -154,7 +160,7 @@ mod tests {
             json!({
                 "event": "e-1", "topic": "ops.db", "subscription": id, "robot": "08".repeat(16), "platform": "wecom",
                 "outcome": "dead", "reason": "refused", "code": "40058", "detail": "invalid \"parameter\"",
-                "attempts": 2, "parts": 3, "parts_delivered": 1, "generation": 0,
+                "attempts": 2, "parts": 3, "parts_delivered": 1, "omitted": ["mentions", "tables"], "generation": 0,
                 "received_at": "2023-11-14T22:13:20.123Z", "settled_at": "2023-11-14T22:14:20Z",
             })
         );

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::{Event, Platform, RobotId, SubscriptionId, Timestamp, WaitReason};
+use super::{Event, FeatureSet, Platform, RobotId, SubscriptionId, Timestamp, WaitReason};
 
 /// The progress of a delivery whose text is split into parts because it is too long for one
 /// message.
@@ -24,6 +24,36 @@ impl Part {
     #[must_use]
     pub fn has_next(self) -> bool {
         self.total.is_some_and(|of| self.index + 1 < of)
+    }
+}
+
+/// How far a delivered message brought its delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advance {
+    /// The whole delivery is delivered.
+    Complete,
+    /// A part is delivered, and the next one follows.
+    Part,
+    /// A part is delivered in a part, and the rest of it follows.
+    PlainPart,
+}
+
+/// What a delivery leaves out because its platform refused it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Degradation {
+    /// The features that the current part leaves out.
+    pub omitted: FeatureSet,
+    /// The next message of the current part, if the part without these features needs several.
+    pub plain_part: Part,
+    /// The features that earlier parts left out.
+    pub earlier: FeatureSet,
+}
+
+impl Degradation {
+    /// All features that any part leaves out.
+    #[must_use]
+    pub const fn all(self) -> FeatureSet {
+        self.omitted.and(self.earlier)
     }
 }
 
@@ -56,6 +86,8 @@ pub struct Delivery {
     pub generation: u32,
     /// The part of the text to send next.
     pub part: Part,
+    /// What it leaves out because its platform refused it.
+    pub degradation: Degradation,
 }
 
 impl Delivery {
@@ -80,7 +112,31 @@ impl Delivery {
             wait_reason: None,
             generation: 0,
             part: Part::default(),
+            degradation: Degradation::default(),
         }
+    }
+
+    /// Whether something of it was sent that the rest follows: an earlier part, or a message that
+    /// the platform refused for a part of it.
+    #[must_use]
+    pub const fn is_begun(&self) -> bool {
+        self.part.index > 0 || !self.degradation.omitted.is_empty()
+    }
+
+    /// Moves on after the message that `part` and `plain_part` describe was delivered. Returns
+    /// whether another message follows.
+    pub fn advance(&mut self, plain_part: Option<Part>) -> Advance {
+        if plain_part.is_some_and(Part::has_next) {
+            self.degradation.plain_part.index += 1;
+            return Advance::PlainPart;
+        }
+        if !self.part.has_next() {
+            return Advance::Complete;
+        }
+        self.part.index += 1;
+        let earlier = self.degradation.all();
+        self.degradation = Degradation { earlier, ..Degradation::default() };
+        Advance::Part
     }
 
     /// Moves the delivery to the robot that its subscription has now. Slot, attempts and parts of
@@ -89,6 +145,7 @@ impl Delivery {
         let own_time = self.event.received_at;
         (self.platform, self.robot) = (platform, robot);
         (self.attempts, self.slot, self.part) = (0, None, Part::default());
+        self.degradation = Degradation::default();
         self.wait_reason = None;
         self.due_at = self.due_at.filter(|due| *due == own_time);
     }

@@ -58,6 +58,9 @@ impl MessageFeature {
 pub struct FeatureSet(u8);
 
 impl FeatureSet {
+    /// The set without features.
+    pub const EMPTY: Self = Self(0);
+
     /// Whether the set has no features.
     #[must_use]
     pub const fn is_empty(self) -> bool {

@@ -52,7 +52,7 @@ pub use credential::PlainCredential;
 pub(crate) use credential::required as required_credential;
 pub use dead_queue_stats::{DeadCount, DeadQueueStats};
 pub use dead_reason::{DeadCause, DeadReason, StoredReason};
-pub use delivery::{Delivery, Part};
+pub use delivery::{Advance, Degradation, Delivery, Part};
 pub use duration::duration;
 pub use error_text::with_causes;
 pub use event::{

@@ -5,8 +5,8 @@
 //! Not here: the wire form of a receipt (`broker/outcome.rs`).
 
 use super::{
-    DeadCause, DeadReason, Delivery, EventId, HeaderValue, Headers, Platform, PublishedMessage,
-    RobotId, Settlement, SubscriptionId, Timestamp,
+    DeadCause, DeadReason, Delivery, EventId, FeatureSet, HeaderValue, Headers, Platform,
+    PublishedMessage, RobotId, Settlement, SubscriptionId, Timestamp,
 };
 
 /// The header with which a publisher requests or declines receipts of one event. Every republish
@@ -117,6 +117,8 @@ pub struct DeliveryReceipt {
     pub parts: u32,
     /// The number of delivered messages among them.
     pub parts_delivered: u32,
+    /// What the messages left out because the platform refused them.
+    pub omitted: FeatureSet,
     /// How often the delivery, or the event, was redriven.
     pub generation: u32,
     /// When the event was first received, or its not-before time. `None` for an event that could
@@ -156,6 +158,7 @@ impl DeliveryReceipt {
             } else {
                 part.index
             },
+            omitted: delivery.degradation.all(),
             generation: delivery.generation,
             received_at: Some(event.received_at),
             settled_at: at,
@@ -189,6 +192,7 @@ impl DeliveryReceipt {
             attempts: 0,
             parts: 1,
             parts_delivered: 0,
+            omitted: FeatureSet::default(),
             generation,
             received_at: None,
             settled_at: at,

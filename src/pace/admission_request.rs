@@ -10,8 +10,8 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::domain::{
-    AttemptOutcome, Event, GroupName, OverflowPolicy, Platform, RobotId, SubscriptionId, Timestamp,
-    WaitReason,
+    AttemptOutcome, Event, FeatureSet, GroupName, OverflowPolicy, Platform, RobotId,
+    SubscriptionId, Timestamp, WaitReason,
 };
 
 /// The request of a delivery for a permit.
@@ -73,6 +73,8 @@ pub struct SendOutcome {
     pub answer: AttemptOutcome,
     /// When the robot may be sent to again.
     pub resume: Timestamp,
+    /// What the message left out because the platform refused it.
+    pub omitted: FeatureSet,
 }
 
 /// The result for a coalesced delivery.

@@ -353,7 +353,8 @@ impl Pace {
     }
 }
 
-fn notify_deferred(coalesced: Vec<CoalescedDelivery>, later: Deferral) {
+/// Tells the deliveries that a message covers that it is deferred.
+pub fn notify_deferred(coalesced: Vec<CoalescedDelivery>, later: Deferral) {
     for one in coalesced {
         // If the receiver is gone, its message is redelivered by the broker.
         let _ = one.notify.send(CoalescedOutcome::Deferred(later));

@@ -1,7 +1,8 @@
 //! One attempt, for a delivery and those coalesced with it, and the decision about its answer.
 //!
 //! Owns the order of an attempt: the recipient is looked up again, the permit is marked as sent
-//! before the request leaves, and the next part is enqueued before the permit is returned.
+//! before the request leaves, and the next part or the plainer message is enqueued before the
+//! permit is returned.
 //!
 //! Not here: the wait for the permit (`delivery.rs`), the HTTP request (`send/`), and the rule for
 //! each verdict (`settle/decide.rs`).
@@ -10,10 +11,13 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Pipeline, Unsettled, delivery::admission_request, recipient::CurrentRecipient};
 use crate::{
-    domain::{AttemptOutcome, Delivery, Settlement, Subscription, Timestamp, Verdict, WaitReason},
+    domain::{
+        Advance, AttemptOutcome, Delivery, Part, Settlement, Subscription, Timestamp, Verdict,
+        WaitReason,
+    },
     fanout::Recipient,
     pace::{CoalescedDelivery, CoalescedOutcome, Permit, QueuePosition, SendOutcome, Ticket},
-    platforms,
+    platforms::{self, PlainerMessage},
     send::AttemptResult,
     settle,
     telemetry::events,
@@ -23,11 +27,47 @@ use crate::{
 pub(super) enum AttemptStep {
     /// The delivery is settled.
     Settled(Settlement),
-    /// A part was delivered, and the next one is enqueued.
-    NextPart(QueuePosition, Ticket),
+    /// Another message of the delivery is enqueued.
+    NextMessage(NextMessage),
     /// The recipient changed so that the permit was not valid for it. The permit was returned; the
     /// value is its position in the order.
     Readdressed(Recipient, Timestamp),
+}
+
+/// A message that follows at once: the next part, or a plainer one in place of a refused one.
+pub(super) struct NextMessage {
+    /// Its position in the robot's order.
+    pub(super) position: QueuePosition,
+    /// Its place in the robot's queue.
+    pub(super) ticket: Ticket,
+    /// The part that is delivered now.
+    pub(super) delivered_part: Option<u32>,
+    /// The deliveries that the message covers as well.
+    pub(super) coalesced: Vec<CoalescedDelivery>,
+}
+
+/// The attempt that is made now.
+struct CurrentAttempt<'a> {
+    subscription: &'a Subscription,
+    asked_at: Timestamp,
+    permit: &'a mut Permit,
+    coalesced: &'a [CoalescedDelivery],
+}
+
+/// The result of an attempt that was made.
+struct MadeAttempt {
+    result: AttemptResult,
+    took: Duration,
+    part: Part,
+    plain_part: Option<Part>,
+}
+
+/// Why no attempt was made.
+enum NotMade {
+    /// The daemon drains.
+    Draining,
+    /// The message cannot be rendered for its platform.
+    Unsendable(AttemptOutcome),
 }
 
 impl Pipeline {
@@ -57,38 +97,24 @@ impl Pipeline {
             let quiet = settle::defer(delivery, end, None, WaitReason::QuietHours);
             return Ok(AttemptStep::Settled(quiet));
         }
-        let said = (!coalesced.is_empty())
-            .then(|| coalesced_delivery(delivery, &subscription, &coalesced));
-        let (part, (AttemptResult { answer, skew }, took)) = {
-            let ready = parts
-                .sender
-                .prepare(said.as_ref().unwrap_or(delivery), &subscription, &parts.clock)
-                .await;
-            // The next session would have to wait for any attempt that starts now.
-            if self.stop_waiting.is_cancelled() {
+        let current = CurrentAttempt {
+            subscription: &subscription,
+            asked_at,
+            permit: &mut permit,
+            coalesced: &coalesced,
+        };
+        let made = match self.send(delivery, current).await? {
+            Ok(made) => made,
+            Err(NotMade::Draining) => {
                 let again = self.requeue_unchanged(delivery, WaitReason::Draining);
                 return Ok(AttemptStep::Settled(again));
             }
-            let now = parts.clock.now();
-            let first = delivery.first_attempt_at.is_none();
-            delivery.first_attempt_at.get_or_insert(now);
-            match ready {
-                Ok(ready) => {
-                    let part = ready.part;
-                    permit.mark_sent(part.has_next()).await?;
-                    let waited = parts.pace.now().since(asked_at);
-                    let after = first.then(|| now.since(delivery.event.received_at));
-                    events::AttemptStarted { delivery, waited, after, now }.emit(&parts.telemetry);
-                    let attempted =
-                        Box::pin(parts.sender.attempt(ready, &subscription, &parts.clock)).await;
-                    (part, (attempted, parts.clock.now().since(now)))
-                }
-                // No message is sent. Dropping the permit returns it.
-                Err(answer) => {
-                    return Ok(AttemptStep::Settled(self.unsendable(delivery, coalesced, answer)));
-                }
+            // No message is sent. Dropping the permit returns it.
+            Err(NotMade::Unsendable(answer)) => {
+                return Ok(AttemptStep::Settled(self.unsendable(delivery, coalesced, answer)));
             }
         };
+        let MadeAttempt { result: AttemptResult { answer, skew }, took, part, plain_part } = made;
         if let Some(seconds) = skew {
             events::ClockSkewed { platform: delivery.platform, seconds }.emit(&parts.telemetry);
         }
@@ -98,16 +124,31 @@ impl Pipeline {
         let position = permit.position();
         if coalesced.is_empty() {
             delivery.part = part;
+            delivery.degradation.plain_part = plain_part.unwrap_or_default();
         }
-        // The next part is enqueued before the permit is returned, so that no other message comes
-        // between.
-        let followed =
-            answer.verdict == Verdict::Delivered && coalesced.is_empty() && part.has_next();
-        let next = followed.then(|| {
-            delivery.part.index += 1;
-            (delivery.attempts, delivery.slot) = (0, Some(position));
+        let plainer = self.plainer(delivery, &subscription, &coalesced, &answer).await;
+        let part_delivered = match answer.verdict {
+            Verdict::Delivered if coalesced.is_empty() => {
+                let index = delivery.part.index;
+                match delivery.advance(plain_part) {
+                    Advance::Complete => None,
+                    Advance::Part => Some(Some(index)),
+                    Advance::PlainPart => Some(None),
+                }
+            }
+            _ => plainer.then_some(None),
+        };
+        // The next message is enqueued before the permit is returned, so that no other message
+        // comes between.
+        let next = part_delivered.map(|delivered_part| {
+            // A plainer message goes on with the attempts of the refused one.
+            if !plainer {
+                delivery.attempts = 0;
+            }
+            delivery.slot = Some(position);
             let position = QueuePosition::After(position);
-            (position, parts.pace.enqueue(&admission_request(delivery, recipient, position)))
+            let ticket = parts.pace.enqueue(&admission_request(delivery, recipient, position));
+            NextMessage { position, ticket, delivered_part, coalesced: Vec::new() }
         });
         let changes = permit.finish(answer.verdict, took);
         events::PaceChanged {
@@ -118,16 +159,83 @@ impl Pipeline {
         }
         .emit(&parts.telemetry);
         let resume = changes.resume.map_or_else(|| parts.clock.now(), |at| self.wall(at));
+        if let Some(next) = next {
+            return Ok(AttemptStep::NextMessage(NextMessage { coalesced, ..next }));
+        }
         for one in coalesced {
             // If the receiver is gone, its message is redelivered by the broker.
-            let _ = one
-                .notify
-                .send(CoalescedOutcome::Sent(SendOutcome { answer: answer.clone(), resume }));
+            let omitted = delivery.degradation.omitted;
+            let sent = SendOutcome { answer: answer.clone(), resume, omitted };
+            let _ = one.notify.send(CoalescedOutcome::Sent(sent));
         }
-        Ok(match next {
-            Some((position, ticket)) => AttemptStep::NextPart(position, ticket),
-            None => AttemptStep::Settled(self.decide(delivery, &answer, resume, Some(position))),
-        })
+        Ok(AttemptStep::Settled(self.decide(delivery, &answer, resume, Some(position))))
+    }
+
+    /// Renders the message and sends it. A message of which it is known before that the platform
+    /// would refuse it for its size is rendered plainer at once, with the same permit.
+    async fn send(
+        &self,
+        delivery: &mut Delivery,
+        CurrentAttempt { subscription, asked_at, permit, coalesced }: CurrentAttempt<'_>,
+    ) -> Result<Result<MadeAttempt, NotMade>, Unsettled> {
+        let parts = &self.parts;
+        let ready = loop {
+            let said = (!coalesced.is_empty())
+                .then(|| coalesced_delivery(delivery, subscription, coalesced));
+            let ready = parts
+                .sender
+                .prepare(said.as_ref().unwrap_or(delivery), subscription, &parts.clock)
+                .await;
+            match ready {
+                Ok(ready) => break ready,
+                Err(answer) => {
+                    let may_help = !answer.refused_for.is_empty();
+                    if !may_help || !self.plainer(delivery, subscription, coalesced, &answer).await
+                    {
+                        delivery.first_attempt_at.get_or_insert(parts.clock.now());
+                        return Ok(Err(NotMade::Unsendable(answer)));
+                    }
+                }
+            }
+        };
+        // The next session would have to wait for any attempt that starts now.
+        if self.stop_waiting.is_cancelled() {
+            return Ok(Err(NotMade::Draining));
+        }
+        let now = parts.clock.now();
+        let first = delivery.first_attempt_at.is_none();
+        delivery.first_attempt_at.get_or_insert(now);
+        let (part, plain_part) = (ready.part, ready.plain_part);
+        permit.mark_sent(part.has_next() || plain_part.is_some_and(Part::has_next)).await?;
+        let waited = parts.pace.now().since(asked_at);
+        let after = first.then(|| now.since(delivery.event.received_at));
+        events::AttemptStarted { delivery, waited, after, now }.emit(&parts.telemetry);
+        let result = Box::pin(parts.sender.attempt(ready, subscription, &parts.clock)).await;
+        let took = parts.clock.now().since(now);
+        Ok(Ok(MadeAttempt { result, took, part, plain_part }))
+    }
+
+    /// Makes the delivery plainer after this answer, if the message was refused and is not the
+    /// plainest already. Returns whether it is plainer now.
+    async fn plainer(
+        &self,
+        delivery: &mut Delivery,
+        subscription: &Subscription,
+        coalesced: &[CoalescedDelivery],
+        answer: &AttemptOutcome,
+    ) -> bool {
+        if answer.verdict != Verdict::Refused {
+            return false;
+        }
+        let said =
+            (!coalesced.is_empty()).then(|| coalesced_delivery(delivery, subscription, coalesced));
+        let said = said.as_ref().unwrap_or(delivery);
+        let plainer = self.parts.sender.plainer(said, subscription, answer).await;
+        let Some(PlainerMessage { omitted, cause }) = plainer else { return false };
+        delivery.degradation.omitted = omitted;
+        delivery.degradation.plain_part = Part::default();
+        events::MessageDegraded { delivery, cause, answer }.emit(&self.parts.telemetry);
+        true
     }
 
     /// Refuses a message that cannot be rendered for its platform.
@@ -142,9 +250,9 @@ impl Pipeline {
         events::AttemptMade { delivery, answer: &answer, took, folded: coalesced.len(), now }
             .emit(&parts.telemetry);
         for one in coalesced {
-            let _ = one
-                .notify
-                .send(CoalescedOutcome::Sent(SendOutcome { answer: answer.clone(), resume: now }));
+            let omitted = delivery.degradation.omitted;
+            let sent = SendOutcome { answer: answer.clone(), resume: now, omitted };
+            let _ = one.notify.send(CoalescedOutcome::Sent(sent));
         }
         self.decide(delivery, &answer, now, None)
     }

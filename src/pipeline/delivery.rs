@@ -9,9 +9,11 @@ use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use super::{Pipeline, Unsettled, attempt::AttemptStep, early::EarlyPermit};
 use crate::{
-    domain::{Delivery, OverflowPolicy, Settlement, Timestamp, WaitReason},
+    domain::{Delivery, OverflowPolicy, Settlement, Timestamp, Verdict, WaitReason},
     fanout::Recipient,
-    pace::{AdmissionRequest, CoalescedOutcome, PaceDecision, QueuePosition, Ticket},
+    pace::{
+        AdmissionRequest, CoalescedOutcome, PaceDecision, QueuePosition, Ticket, notify_deferred,
+    },
     settle::{self, AckTracker, ProgressMark},
 };
 
@@ -195,26 +197,30 @@ impl Pipeline {
                 return Ok(ControlFlow::Break(again));
             }
         };
+        // The deliveries that a refused message covers, until its plainer form is sent.
+        let mut covered = Vec::new();
         loop {
             let asked_at = ticket.at();
             let turn = {
                 let ask = admission_request(delivery, recipient, position);
                 self.parts.pace.wait_for_permit(&ask, ticket, &self.stop_waiting).await
             };
-            let PaceDecision::Granted(permit, coalesced) = turn else {
+            let PaceDecision::Granted(permit, mut coalesced) = turn else {
+                if let PaceDecision::Deferred(later) = &turn {
+                    notify_deferred(covered, *later);
+                }
                 return self.resolve_denied(delivery, turn).await.map(ControlFlow::Break);
             };
+            coalesced.append(&mut covered);
             match self.attempt(delivery, recipient, asked_at, (permit, coalesced)).await? {
                 AttemptStep::Settled(settlement) => return Ok(ControlFlow::Break(settlement)),
-                AttemptStep::NextPart(next, asked_next) => {
+                AttemptStep::NextMessage(next) => {
                     let (subscription, robot) = (delivery.subscription, delivery.robot);
-                    tracker.record_mark(ProgressMark::Part {
-                        subscription,
-                        robot,
-                        index: delivery.part.index - 1,
-                    });
-                    self.commit_progress(tracker);
-                    (position, ticket) = (next, asked_next);
+                    if let Some(index) = next.delivered_part {
+                        tracker.record_mark(ProgressMark::Part { subscription, robot, index });
+                        self.commit_progress(tracker);
+                    }
+                    (position, ticket, covered) = (next.position, next.ticket, next.coalesced);
                 }
                 AttemptStep::Readdressed(fresh, position) => {
                     *recipient = fresh;
@@ -254,6 +260,9 @@ impl Pipeline {
             }
             PaceDecision::Coalesced(hear) => Ok(match hear.await {
                 Ok(CoalescedOutcome::Sent(outcome)) => {
+                    if matches!(outcome.answer.verdict, Verdict::Delivered | Verdict::Refused) {
+                        delivery.degradation.omitted = outcome.omitted;
+                    }
                     self.decide(delivery, &outcome.answer, outcome.resume, delivery.slot)
                 }
                 Ok(CoalescedOutcome::Deferred(later)) => {
@@ -306,8 +315,8 @@ pub(super) fn admission_request<'a>(
         robot: delivery.robot,
         platform: delivery.platform,
         subscription: delivery.subscription,
-        // A message with parts already sent is neither coalesced nor superseded.
-        overflow: if delivery.part.index > 0 {
+        // The rest of a message is neither coalesced nor superseded.
+        overflow: if delivery.is_begun() {
             OverflowPolicy::Queue
         } else {
             recipient.options.overflow
@@ -333,7 +342,7 @@ fn reason_of(delivery: &Delivery) -> WaitReason {
 /// counts as new.
 fn queue_position(delivery: &Delivery) -> QueuePosition {
     match (delivery.slot, delivery.hops) {
-        (Some(slot), _) if delivery.part.index > 0 => QueuePosition::After(slot),
+        (Some(slot), _) if delivery.is_begun() => QueuePosition::After(slot),
         (Some(slot), _) => QueuePosition::AtSlot(slot),
         (None, 0) => QueuePosition::Tail,
         (None, _) if delivery.due_at == Some(delivery.event.received_at) => QueuePosition::Tail,

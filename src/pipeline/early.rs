@@ -60,8 +60,8 @@ impl EarlyBudget {
 mod tests {
     use super::*;
     use crate::domain::{
-        Event, EventContent, EventId, Part, Platform, PublishedMessage, RobotId, SubscriptionId,
-        Timestamp,
+        Degradation, Event, EventContent, EventId, Part, Platform, PublishedMessage, RobotId,
+        SubscriptionId, Timestamp,
     };
 
     fn delivery(platform: Platform, bytes: usize) -> Delivery {
@@ -87,6 +87,7 @@ mod tests {
             wait_reason: None,
             generation: 0,
             part: Part::default(),
+            degradation: Degradation::default(),
         }
     }
 

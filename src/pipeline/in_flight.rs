@@ -17,7 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{Pipeline, Unsettled, delivery::DeliveryStart};
 use crate::{
     broker::Message,
-    domain::{Delivery, EventId, Settlement, SubscriptionId},
+    domain::{Degradation, Delivery, EventId, Settlement, SubscriptionId},
     fanout::Recipient,
     settle::{
         self, AckTracker, AlreadyInFlight, CompletedMarks, DeliveryLineage, DeliveryTarget,
@@ -171,6 +171,10 @@ impl Pipeline {
         let at = done.next_part(one, delivery.part.index);
         delivery.attempts =
             done.attempts(one, at, if at == delivery.part.index { said } else { 0 });
+        if at != delivery.part.index {
+            let earlier = delivery.degradation.all();
+            delivery.degradation = Degradation { earlier, ..Degradation::default() };
+        }
         delivery.part.index = at;
         if done.contains(ProgressMark::Delivered(subscription)) {
             // The attempt that delivered it was not recorded.

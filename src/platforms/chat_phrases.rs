@@ -33,7 +33,6 @@ pub(super) enum ChatPhrase {
     /// The note about members whose phones do not ring.
     Unmentioned(Unmentioned),
     /// The note about the features that a simplified message lacks.
-    #[cfg_attr(not(test), expect(dead_code, reason = "messages are not simplified yet"))]
     LeftOut(FeatureSet),
 }
 
@@ -47,6 +46,11 @@ pub(super) struct Unmentioned {
 }
 
 impl Unmentioned {
+    /// The members of both.
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self { everyone: self.everyone || other.everyone, members: self.members + other.members }
+    }
+
     /// The note as a line of its own; empty if every member can be mentioned.
     pub(super) fn tail(self, language: Language) -> String {
         if self == Self::default() {

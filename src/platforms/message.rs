@@ -5,19 +5,24 @@
 //! Not here: the wire forms (the platforms' folders), and the reuse of rendered
 //! messages (`send/render_cache.rs`).
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{
-    body::{RenderedBody, TextMessage, Unsendable},
+    body::Unsendable,
+    chat_phrases::ChatPhrase,
     chunk::ChunkRequest,
     facts::{self, main_host},
+    plainer::{Passage, words_of},
     profile::SigningContext,
     registry::profile,
 };
 use crate::domain::{
-    Delivery, Endpoint, EventContent, Language, LongTextPolicy, Mentions, Part, Platform,
-    PlatformContent, PrivateOptions, Secret, Subscription, SubscriptionOptions, Timestamp,
+    Delivery, Endpoint, EventContent, FeatureSet, Language, LongTextPolicy, Mentions,
+    MessageFeature, Part, Platform, PlatformContent, PrivateOptions, Secret, Subscription,
+    SubscriptionOptions, TextBody, Timestamp,
 };
 
 /// The input of a message.
@@ -40,6 +45,8 @@ pub struct SignedRequest {
     /// The part of the text that it contains: the delivery's current part, or the first if the text
     /// is split differently now.
     pub part: Part,
+    /// The message that it is, if the part without the features that it leaves out needs several.
+    pub plain_part: Option<Part>,
 }
 
 /// What a rendering needs to know about a subscription. It contains no credential, so a preview can
@@ -83,6 +90,11 @@ impl RenderTarget {
         }
     }
 
+    /// The request for one message of a text.
+    pub(super) const fn chunk(&self, part: Part) -> ChunkRequest {
+        ChunkRequest { too_long: self.too_long, part, language: self.language }
+    }
+
     /// The target that a decrypted subscription is.
     #[must_use]
     pub fn of(subscription: &Subscription) -> Self {
@@ -99,19 +111,32 @@ pub struct Variant {
     pub target: RenderTarget,
     /// The wanted part of the text.
     pub part: Part,
+    /// The features that the part leaves out, because the platform refused it.
+    pub omitted: FeatureSet,
+    /// The wanted message, if the part without these features needs several.
+    pub plain_part: Part,
 }
 
 impl Variant {
     /// The variant that this delivery needs.
     #[must_use]
     pub fn of(delivery: &Delivery, subscription: &Subscription) -> Self {
-        Self { target: RenderTarget::of(subscription), part: delivery.part }
+        Self {
+            target: RenderTarget::of(subscription),
+            part: delivery.part,
+            omitted: delivery.degradation.omitted,
+            plain_part: delivery.degradation.plain_part,
+        }
     }
 }
 
 /// A rendered message without a signature. It does not contain its target.
 #[derive(Clone, Debug)]
-pub struct UnsignedBody(RenderedBody);
+pub struct UnsignedBody {
+    body: Map<String, Value>,
+    part: Part,
+    plain_part: Option<Part>,
+}
 
 /// Renders and signs the message.
 pub fn prepare(draft: &RenderInput<'_>) -> Result<SignedRequest, Unsendable> {
@@ -130,7 +155,12 @@ pub struct Preview {
 
 /// Renders the message for a preview, which needs no credential.
 pub fn preview(delivery: &Delivery, target: &RenderTarget) -> Result<Preview, Unsendable> {
-    let variant = Variant { target: target.clone(), part: delivery.part };
+    let variant = Variant {
+        target: target.clone(),
+        part: delivery.part,
+        omitted: delivery.degradation.omitted,
+        plain_part: delivery.degradation.plain_part,
+    };
     let unsigned = write(&delivery.event.content, &variant)?;
     // A signature changes only the URL or two fields of the body. Without a secret there is none.
     let no_endpoint = Endpoint::new(String::new());
@@ -142,28 +172,116 @@ pub fn preview(delivery: &Delivery, target: &RenderTarget) -> Result<Preview, Un
 /// Renders the message. It takes time in proportion to the text, so long texts do not belong on an
 /// async thread.
 pub fn write(content: &EventContent, variant: &Variant) -> Result<UnsignedBody, Unsendable> {
-    let Variant { target, part } = variant;
+    let Variant { target, part, omitted, plain_part } = variant;
     let keyword = target.keyword.as_deref();
-    let written = match content.for_platform(target.platform) {
-        Ok(PlatformContent::Native(json)) => {
-            (native(target.platform, json, keyword)?, Part { index: 0, total: Some(1) })
+    let wanted = |part| target.chunk(part);
+    Ok(match draft(content, variant)? {
+        Draft::Native(mut body) => {
+            if !omitted.is_empty() {
+                profile(target.platform).omit_mentions(&mut body, *omitted);
+                let note = native_note(*omitted, target.language);
+                profile(target.platform).add_note(&mut body, &note);
+            }
+            UnsignedBody { body, part: ONE_PART, plain_part: None }
         }
-        Ok(PlatformContent::Text(passage)) => profile(target.platform).write(&TextMessage {
-            subject: passage.title.as_deref().or(content.subject.as_deref()),
-            text: &passage.text,
-            format: passage.format.unwrap_or(content.format),
-            mentions: content.mentions.and(&passage.mentions).and(&target.mentions),
-            keyword,
-            color: passage.color.as_deref(),
-            wanted: ChunkRequest {
-                too_long: target.too_long,
-                part: *part,
-                language: target.language,
-            },
-        }),
-        Err(why) => return Err(Unsendable { code: why.code(), detail: why.to_string() }),
+        Draft::Text(passage, _) if omitted.is_empty() => {
+            let (body, part) =
+                profile(target.platform).write(&passage.message(keyword, wanted(*part)));
+            UnsignedBody { body, part, plain_part: None }
+        }
+        Draft::Text(passage, part) => {
+            let passage = passage.without(*omitted);
+            let (body, plain_part) =
+                profile(target.platform).write(&passage.message(keyword, wanted(*plain_part)));
+            UnsignedBody { body, part, plain_part: Some(plain_part) }
+        }
+    })
+}
+
+/// The features of the message for which the platform may have refused it. It takes as long as
+/// [`write`].
+#[must_use]
+pub fn features(content: &EventContent, variant: &Variant) -> FeatureSet {
+    let platform = variant.target.platform;
+    match draft(content, variant) {
+        Err(_) => FeatureSet::default(),
+        Ok(Draft::Text(passage, _)) => passage.without(variant.omitted).features(),
+        Ok(Draft::Native(body)) => {
+            let mentions = [MessageFeature::MentionAll, MessageFeature::Mentions];
+            let has = |feature: &MessageFeature| {
+                let mut without = body.clone();
+                profile(platform).omit_mentions(&mut without, FeatureSet::default().with(*feature));
+                without != body
+            };
+            let has_text = content.message.is_some() || !words_of(&body).trim().is_empty();
+            let markup = has_text.then_some(MessageFeature::Markup);
+            mentions.into_iter().filter(has).chain(markup).collect()
+        }
+    }
+}
+
+/// A message that is not split.
+const ONE_PART: Part = Part { index: 0, total: Some(1) };
+
+/// What is rendered.
+enum Draft<'a> {
+    /// The platform's own form.
+    Native(Map<String, Value>),
+    /// A text, and the part of the whole message that it is.
+    Text(Passage<'a>, Part),
+}
+
+/// What is rendered for a variant. A message in the platform's own form becomes text without its
+/// markup: the event's own text, or else its words. Of a message in several parts, only the part
+/// that was refused is rendered anew; it ends where it ended before, because the next part begins
+/// there.
+fn draft<'a>(content: &'a EventContent, variant: &Variant) -> Result<Draft<'a>, Unsendable> {
+    let Variant { target, part, omitted, .. } = variant;
+    let platform = target.platform;
+    let whole = |own: &'a TextBody| {
+        let passage = Passage {
+            subject: own.title.as_deref().or(content.subject.as_deref()).map(Cow::from),
+            text: own.text.as_str().into(),
+            format: own.format.unwrap_or(content.format),
+            color: own.color.as_deref(),
+            ..Passage::plain(String::new())
+        };
+        let mentions = content.mentions.and(&own.mentions).and(&target.mentions);
+        passage.mentioning(platform, mentions)
     };
-    Ok(UnsignedBody(written))
+    match content.for_platform(platform) {
+        Err(why) => Err(Unsendable { code: why.code(), detail: why.to_string() }),
+        Ok(PlatformContent::Native(json)) => {
+            let keyword = target.keyword.as_deref();
+            if !omitted.contains(MessageFeature::Markup) {
+                return Ok(Draft::Native(native(platform, json, keyword)?));
+            }
+            let text = match &content.message {
+                Some(own) => whole(own),
+                None => Passage::plain(words_of(&native(platform, json, None)?)),
+            };
+            Ok(Draft::Text(text, ONE_PART))
+        }
+        Ok(PlatformContent::Text(own)) => {
+            let whole = whole(own);
+            if omitted.is_empty() || part.total.is_none_or(|of| of <= 1) {
+                return Ok(Draft::Text(whole, ONE_PART));
+            }
+            let message = whole.message(target.keyword.as_deref(), target.chunk(*part));
+            let (mut body, part) = profile(platform).write(&message);
+            profile(platform).omit_mentions(&mut body, *omitted);
+            let text = profile(platform).text_of(&body).filter(|_| part != ONE_PART);
+            let Some((subject, text)) = text else { return Ok(Draft::Text(whole, part)) };
+            let mentions = if part.index == 0 { whole.mentions } else { Mentions::default() };
+            let (subject, text) = (subject.map(Cow::from), text.into());
+            Ok(Draft::Text(Passage { subject, text, mentions, ..whole }, part))
+        }
+    }
+}
+
+/// The note of a message in the platform's own form that leaves out mentions.
+fn native_note(omitted: FeatureSet, language: Language) -> String {
+    format!("\n{}", ChatPhrase::LeftOut(omitted).text(language))
 }
 
 /// Signs the message.
@@ -190,12 +308,12 @@ fn sign_for(
     to: &SignTarget<'_>,
     now: Timestamp,
 ) -> Result<SignedRequest, Unsendable> {
-    let UnsignedBody((body, part)) = unsigned;
+    let UnsignedBody { body, part, plain_part } = unsigned;
     let SignTarget { platform, endpoint, secret } = *to;
-    let repeat_id = &|| repeat_id(delivery, part);
+    let repeat_id = &|| repeat_id(delivery, part, plain_part);
     let context = SigningContext { endpoint, secret, now, repeat_id };
     let (url, body) = profile(platform).sign(body, &context)?;
-    Ok(SignedRequest { url, body, part })
+    Ok(SignedRequest { url, body, part, plain_part })
 }
 
 /// A message in the platform's own form; it was checked when the event was decoded. Only the
@@ -223,11 +341,16 @@ fn native(
 
 /// The id by which a platform can recognise a repeated attempt. All attempts of one part of a
 /// delivery share it. A redrive changes it, because the operator wants the message sent again. It
-/// covers the body, because some publishers use one `message_id` for two messages.
-fn repeat_id(delivery: &Delivery, part: Part) -> Uuid {
+/// covers the body, because some publishers use one `message_id` for two messages. It covers what
+/// the message leaves out, because a plainer message is not a repeat of the refused one.
+fn repeat_id(delivery: &Delivery, part: Part, plain_part: Option<Part>) -> Uuid {
     let event = &delivery.event;
     let number = part.index.to_be_bytes();
-    let parts: [&[u8]; 7] = [
+    let omitted = delivery.degradation.omitted;
+    let plain_part = plain_part.map_or(0, |plain| plain.index);
+    let plainer =
+        if omitted.is_empty() { String::new() } else { format!("{omitted} {plain_part}") };
+    let parts: [&[u8]; 8] = [
         event.topic.as_str().as_bytes(),
         &[0],
         event.id.as_str().as_bytes(),
@@ -235,6 +358,7 @@ fn repeat_id(delivery: &Delivery, part: Part) -> Uuid {
         &delivery.generation.to_be_bytes(),
         &event.published.body,
         if part.index > 0 { &number } else { &[] },
+        plainer.as_bytes(),
     ];
     Uuid::new_v5(&Uuid::NAMESPACE_OID, &parts.concat())
 }
@@ -244,6 +368,107 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    /// The readable text of all messages of this part without these features.
+    fn plainer_text(
+        content: &EventContent,
+        target: &RenderTarget,
+        part: Part,
+        omitted: FeatureSet,
+    ) -> String {
+        let (mut said, mut plain_part) = (String::new(), Part::default());
+        loop {
+            let variant = Variant { target: target.clone(), part, omitted, plain_part };
+            let UnsignedBody { body, part: of, plain_part: sent } =
+                write(content, &variant).unwrap();
+            assert_eq!(of.index, part.index, "the part stays the same");
+            said.push_str(&words_of(&body));
+            said.push('\n');
+            match sent.filter(|sent| sent.has_next()) {
+                Some(sent) => plain_part = Part { index: sent.index + 1, ..sent },
+                None => return said,
+            }
+        }
+    }
+
+    #[test]
+    fn each_part_of_a_text_without_its_markup_says_what_it_said_with_it() {
+        let text: String =
+            (0..2_000).map(|line| format!("**line {line:04}** of the report\n\n")).collect();
+        let content = EventContent {
+            subject: Some("nightly".to_owned()),
+            message: Some(text.as_str().into()),
+            format: crate::domain::Format::Markdown,
+            mentions: Mentions {
+                all: true,
+                mobiles: vec!["1380".into()],
+                users: vec!["ou_1".into()],
+            },
+            ..EventContent::default()
+        };
+        for platform in Platform::ALL {
+            let target = RenderTarget::plain(platform);
+            let mut part = Part::default();
+            loop {
+                let variant = Variant {
+                    target: target.clone(),
+                    part,
+                    omitted: FeatureSet::EMPTY,
+                    plain_part: Part::default(),
+                };
+                let UnsignedBody { body, part: sent, .. } = write(&content, &variant).unwrap();
+                let whole = words_of(&body);
+                let lines: Vec<_> = (0..2_000).map(|line| format!("line {line:04}")).collect();
+                for omitted in ["markup", "mention_all", "mention_all,mentions,tables", "title"] {
+                    let plainer = plainer_text(&content, &target, sent, FeatureSet::named(omitted));
+                    for line in &lines {
+                        let (is_in, stays) = (whole.contains(line), plainer.contains(line));
+                        assert_eq!(is_in, stays, "{platform} {sent:?} without {omitted}: {line}");
+                    }
+                }
+                if !sent.has_next() {
+                    break;
+                }
+                part = Part { index: sent.index + 1, total: sent.total };
+            }
+            assert!(part.index > 0, "{platform} needs several parts");
+        }
+    }
+
+    #[test]
+    fn a_message_in_a_platforms_own_form_becomes_the_events_own_text_or_else_its_words() {
+        let card = json!({"msg_type": "interactive", "card": {"schema": "2.0", "body": {"elements": [
+            {"tag": "markdown", "content": "**down** <at id=all></at>"}]}}});
+        let mut content = EventContent {
+            message: Some("in plain words".into()),
+            entries: vec![(
+                Platform::Lark,
+                crate::domain::PlatformOverride::Native(card.to_string()),
+            )],
+            ..EventContent::default()
+        };
+        let target = RenderTarget::plain(Platform::Lark);
+        let said = |content: &EventContent, omitted: &str| {
+            plainer_text(content, &target, ONE_PART, FeatureSet::named(omitted))
+        };
+        let found = |content: &EventContent, omitted: &str| {
+            let omitted = FeatureSet::named(omitted);
+            let variant = Variant {
+                target: target.clone(),
+                part: ONE_PART,
+                omitted,
+                plain_part: Part::default(),
+            };
+            features(content, &variant).without(omitted).to_string()
+        };
+        assert_eq!(found(&content, ""), "mention_all,markup");
+        assert!(said(&content, "mention_all").starts_with("down @all"), "the card stays");
+        assert_eq!(found(&content, "mention_all"), "markup");
+        assert!(said(&content, "mention_all,markup").starts_with("in plain words"));
+        assert_eq!(found(&content, "mention_all,markup"), "");
+        content.message = None;
+        assert!(said(&content, "markup").starts_with("down @all"));
+    }
 
     #[test]
     fn of_a_message_in_its_own_form_a_platform_counts_what_members_read() {

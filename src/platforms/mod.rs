@@ -22,11 +22,14 @@ mod endpoint;
 mod facts;
 mod field;
 mod fit;
+mod id_form;
 mod keyword;
 mod lark;
 mod markdown;
 mod message;
 mod native;
+mod omission;
+mod plainer;
 mod profile;
 mod registry;
 mod reply;
@@ -38,7 +41,7 @@ mod wecom;
 pub use advice::{advice, event_advice};
 pub use answer::{answer_rules, read_answer};
 pub use answer_rule::{AnswerRule, Meaning};
-pub use body::Unsendable;
+pub use body::{TOO_LARGE, Unsendable};
 pub use check_endpoint::check_endpoint;
 pub use chunk::PARTS_MAX;
 pub use digest::digest;
@@ -48,9 +51,10 @@ pub use facts::{
 };
 pub use field::{InvalidNativeMessage, kind_of};
 pub use message::{
-    Preview, RenderInput, RenderTarget, SignedRequest, UnsignedBody, Variant, prepare, preview,
-    sign, write,
+    Preview, RenderInput, RenderTarget, SignedRequest, UnsignedBody, Variant, features, prepare,
+    preview, sign, write,
 };
 pub use native::check_native;
+pub use omission::{PLAINER_MAX, PlainerMessage, plainer};
 pub use profile::{DefaultLimits, WindowLimit};
 pub use reply::HttpReply;

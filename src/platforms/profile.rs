@@ -18,7 +18,7 @@ use super::{
     field::{Checked, Field},
     reply::{HttpReply, PlatformReply},
 };
-use crate::domain::{DeadReason, Endpoint, Language, Secret, Timestamp};
+use crate::domain::{DeadReason, Endpoint, FeatureSet, Format, Language, Secret, Timestamp};
 
 /// A platform: its facts, its wire form, and the meaning of its answers. All methods are pure.
 pub(super) trait PlatformProfile: Sync {
@@ -55,6 +55,9 @@ pub(super) trait PlatformProfile: Sync {
     /// The usual language of the chats whose webhooks have this host.
     fn language(&self, host: &str) -> Language;
 
+    /// Whether an id has the form of its members' ids, in a message of this format.
+    fn takes_user(&self, id: &str, format: Format) -> bool;
+
     /// Renders text or markdown.
     fn write(&self, text: &TextMessage<'_>) -> RenderedBody;
 
@@ -64,6 +67,15 @@ pub(super) trait PlatformProfile: Sync {
     ///
     /// The platform would refuse it.
     fn check_native(&self, body: &Field<'_>) -> Checked;
+
+    /// The title, if the form has one, and the text of a message that [`Self::write`] rendered.
+    fn text_of(&self, body: &Map<String, Value>) -> Option<(Option<String>, String)>;
+
+    /// Removes these mentions from a message in its own form.
+    fn omit_mentions(&self, body: &mut Map<String, Value>, omitted: FeatureSet);
+
+    /// Adds a note to a message in its own form, where there is a place for one.
+    fn add_note(&self, body: &mut Map<String, Value>, note: &str);
 
     /// Whether the platform would certainly refuse a message in its own form, because it lacks the
     /// keyword.

@@ -24,11 +24,17 @@ pub use http_transport::{HttpTransport, HttpTransportSettings, install_crypto_pr
 use crate::{
     clock::Clock,
     domain::{
-        AttemptOutcome, Delivery, Part, Platform, PlatformMap, Secret, Subscription, Timestamp,
-        Verdict,
+        AttemptOutcome, Delivery, MessageFeature, Part, Platform, PlatformMap, Secret,
+        Subscription, Timestamp, Verdict,
     },
-    platforms::{self, HttpReply, RenderInput, SignedRequest, Unsendable, Variant},
+    platforms::{
+        self, HttpReply, PlainerMessage, RenderInput, SignedRequest, TOO_LARGE, Unsendable, Variant,
+    },
 };
+
+/// What makes a message smaller if it is left out.
+const SMALLER_WITHOUT: [MessageFeature; 3] =
+    [MessageFeature::Markup, MessageFeature::Mentions, MessageFeature::MentionAll];
 
 /// The request of one attempt.
 pub struct Request {
@@ -107,6 +113,8 @@ pub struct Sender {
 pub struct PreparedAttempt {
     /// The part of the text that it carries.
     pub part: Part,
+    /// The message that it is, if the part without the features that it leaves out needs several.
+    pub plain_part: Option<Part>,
     request: Request,
     /// The platform's time of day that is in the signature.
     now: Timestamp,
@@ -144,17 +152,37 @@ impl Sender {
         let draft = RenderInput { delivery, subscription, now };
         match written.and_then(|written| platforms::sign(written, &draft)) {
             Ok(prepared) => {
-                let part = prepared.part;
+                let (part, plain_part) = (prepared.part, prepared.plain_part);
                 Ok(Box::new(PreparedAttempt {
                     part,
+                    plain_part,
                     request: self.directed(subscription.platform, prepared),
                     now,
                 }))
             }
             Err(Unsendable { code, detail }) => {
-                Err(AttemptOutcome::new(Verdict::Refused, code, detail))
+                let refused = AttemptOutcome::new(Verdict::Refused, code, detail);
+                // A plainer message may be smaller. For any other mistake it would be the same.
+                let refused_for = if code == TOO_LARGE { &SMALLER_WITHOUT[..] } else { &[] };
+                Err(AttemptOutcome { refused_for, ..refused })
             }
         }
+    }
+
+    /// The next, plainer message after this answer; `None` if the message was not refused, or if it
+    /// was the plainest.
+    pub async fn plainer(
+        &self,
+        delivery: &Delivery,
+        subscription: &Subscription,
+        answer: &AttemptOutcome,
+    ) -> Option<PlainerMessage> {
+        if answer.verdict != Verdict::Refused {
+            return None;
+        }
+        let variant = Variant::of(delivery, subscription);
+        let present = render_cache::features(&delivery.event, variant).await;
+        platforms::plainer(delivery.degradation.omitted, present, answer.refused_for)
     }
 
     /// Makes one attempt. Every outcome, also a failure of the network, has an answer.

@@ -14,7 +14,7 @@ use std::{
 use tokio::sync::OnceCell;
 
 use crate::{
-    domain::{Event, Platform, PlatformContent},
+    domain::{Event, FeatureSet, Platform, PlatformContent},
     platforms::{self, Unsendable, UnsignedBody, Variant},
 };
 
@@ -77,6 +77,19 @@ impl RenderCache {
     }
 }
 
+/// The features of a message for which its platform may have refused it. They are not kept, because
+/// refusals are rare.
+pub(super) async fn features(event: &Arc<Event>, variant: Variant) -> FeatureSet {
+    if size(event, variant.target.platform) <= INLINE_BYTES_MAX {
+        return platforms::features(&event.content, &variant);
+    }
+    let event = Arc::clone(event);
+    match tokio::task::spawn_blocking(move || platforms::features(&event.content, &variant)).await {
+        Ok(features) => features,
+        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+    }
+}
+
 async fn write(event: Arc<Event>, variant: Variant, long: bool) -> Rendering {
     let write = move || platforms::write(&event.content, &variant);
     if !long {
@@ -126,6 +139,8 @@ mod tests {
         Variant {
             target: RenderTarget { keyword, ..RenderTarget::plain(Platform::Lark) },
             part: Part::default(),
+            omitted: FeatureSet::default(),
+            plain_part: Part::default(),
         }
     }
 

@@ -162,7 +162,8 @@ mod tests {
     use super::*;
     use crate::{
         domain::{
-            Event, EventContent, EventId, Part, Platform, PublishedMessage, RobotId, SubscriptionId,
+            Degradation, Event, EventContent, EventId, Part, Platform, PublishedMessage, RobotId,
+            SubscriptionId,
         },
         settings::Section as _,
     };
@@ -196,6 +197,7 @@ mod tests {
             wait_reason: None,
             generation: 0,
             part: Part::default(),
+            degradation: Degradation::default(),
         }
     }
 

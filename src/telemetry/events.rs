@@ -30,13 +30,13 @@ pub use self::{
     storing::{ReceiptRefused, ReceiptStored, StepRefused},
 };
 use super::{
-    labels::{AttemptLabels, DeadLabels, PlatformLabel, SettledLabels, WaitLabels},
+    labels::{AttemptLabels, DeadLabels, DegradedLabels, PlatformLabel, SettledLabels, WaitLabels},
     log_limit::LimitedLine,
     registry::Telemetry,
 };
 use crate::domain::{
-    AttemptOutcome, DeadReason, Delivery, Event, EventId, FilterRejection, Platform,
-    PublishedMessage, Settlement, SubscriptionId, Timestamp, WaitReason,
+    AttemptOutcome, DeadReason, Delivery, Event, EventId, FilterRejection, MessageFeature,
+    Platform, PublishedMessage, Settlement, SubscriptionId, Timestamp, WaitReason,
 };
 
 /// An event was received.
@@ -281,6 +281,39 @@ impl AttemptMade<'_> {
             code = self.answer.code,
             detail = self.answer.detail,
             "an attempt was answered"
+        );
+    }
+}
+
+/// A platform refused a message for a part of it. It is sent again without that part.
+pub struct MessageDegraded<'a> {
+    /// The delivery, with everything that it leaves out from now on.
+    pub delivery: &'a Delivery,
+    /// The feature that is taken for the cause.
+    pub cause: MessageFeature,
+    /// The refusal.
+    pub answer: &'a AttemptOutcome,
+}
+
+impl MessageDegraded<'_> {
+    /// Counts and logs the refusal.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        let (platform, cause) = (self.delivery.platform.as_str(), self.cause.as_str());
+        telemetry.degraded.get_or_create(&DegradedLabels { platform, cause }).inc();
+        if !telemetry.lines.allow(LimitedLine::Degraded) {
+            return;
+        }
+        tracing::warn!(
+            platform,
+            event.id = self.delivery.event.id.as_str(),
+            event.topic = %self.delivery.event.topic,
+            subscription.id = %self.delivery.subscription,
+            robot.id = %self.delivery.robot,
+            cause,
+            omitted = %self.delivery.degradation.omitted,
+            code = self.answer.code,
+            detail = self.answer.detail,
+            "a platform refused a part of a message, which is sent again without it"
         );
     }
 }

@@ -31,6 +31,13 @@ pub(super) struct DeadLabels {
     pub(super) reason: &'static str,
 }
 
+/// Of a plainer message. The cause is one of [`crate::domain::MessageFeature`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct DegradedLabels {
+    pub(super) platform: &'static str,
+    pub(super) cause: &'static str,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct AttemptLabels {
     pub(super) platform: &'static str,

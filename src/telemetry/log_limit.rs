@@ -24,6 +24,7 @@ pub(super) const SPAN: Duration = Duration::from_secs(60);
 pub(super) enum LimitedLine {
     Undecodable,
     GivenUp,
+    Degraded,
     Dropped,
     ReceiptRefused,
     StepRefused,
@@ -39,6 +40,7 @@ impl LimitedLine {
         match self {
             Self::Undecodable => "an event cannot be read and becomes a dead letter",
             Self::GivenUp => "a delivery is given up",
+            Self::Degraded => "a platform refused a part of a message",
             Self::Dropped => "a delivery was dropped",
             Self::ReceiptRefused => {
                 "a queue that somebody has bound to the exchange for receipts does not take them"

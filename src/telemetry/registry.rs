@@ -22,14 +22,14 @@ use prometheus_client::{
 use super::{
     dead::DeadLetters,
     labels::{
-        AttemptLabels, DeadLabels, GroupLabel, HoldLabels, Hops, LISTENERS, ListenerLabel,
-        PlatformLabel, QUOTA, QueueLabel, Seconds, SettledLabels, WaitLabels,
+        AttemptLabels, DeadLabels, DegradedLabels, GroupLabel, HoldLabels, Hops, LISTENERS,
+        ListenerLabel, PlatformLabel, QUOTA, QueueLabel, Seconds, SettledLabels, WaitLabels,
     },
     log_limit::LogLimiter,
     traces::{TraceError, TraceSettings, Traces},
 };
 use crate::domain::{
-    DeadReason, HoldCause, Platform, SettlementKind, VerdictKind, WaitReason, every,
+    DeadReason, HoldCause, MessageFeature, Platform, SettlementKind, VerdictKind, WaitReason, every,
 };
 
 type HistogramByPlatform = Family<PlatformLabel, Histogram, Seconds>;
@@ -95,6 +95,8 @@ metrics! {
     first_attempt_after_seconds: HistogramByPlatform = Family::new_with_constructor(Seconds),
         "Time from receiving an event to the first attempt of a delivery, in memory and in the broker";
     attempts: Family<AttemptLabels, Counter>, "Attempts made, by verdict";
+    degraded: Family<DegradedLabels, Counter>,
+        "Messages sent again without a part that the platform refused, by that part";
     attempt_seconds: HistogramByPlatform = Family::new_with_constructor(Seconds),
         "Time from sending a request to having its answer";
     attempts_in_flight: Family<PlatformLabel, Gauge>, "Attempts that are not answered yet";
@@ -203,6 +205,9 @@ impl Telemetry {
             }
             for reason in every().map(DeadReason::as_str) {
                 let _ = self.dead_letters.get_or_create(&DeadLabels { platform, reason });
+            }
+            for cause in every().map(MessageFeature::as_str) {
+                let _ = self.degraded.get_or_create(&DegradedLabels { platform, cause });
             }
             for verdict in every().map(VerdictKind::as_str) {
                 let _ = self.attempts.get_or_create(&AttemptLabels { platform, verdict });

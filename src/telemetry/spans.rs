@@ -90,6 +90,10 @@ impl Traces {
             KeyValue::new("roomcast.code", one.answer.code.clone()),
             KeyValue::new("roomcast.attempts", i64::from(one.delivery.attempts)),
         ];
+        let omitted = one.delivery.degradation.omitted;
+        if !omitted.is_empty() {
+            attributes.push(KeyValue::new("roomcast.omitted", omitted.to_string()));
+        }
         if one.folded > 0 {
             attributes.push(KeyValue::new("roomcast.folded", whole(one.folded)));
         }

@@ -28,6 +28,7 @@ use case::{Case, cases};
 const ELSEWHERE: &[(&str, &str)] = &[
     ("answer-in-gzip", "src/send/http_transport.rs"),
     ("large-headers", "tests/it/carried.rs"),
+    ("lark-too-large", "tests/it/degraded.rs"),
     ("message-that-expires-in-the-broker", "tests/it/carried.rs"),
 ];
 

@@ -29,6 +29,7 @@ mod dead_asked;
 mod dead_count;
 mod dead_letters;
 mod dead_many;
+mod degraded;
 mod delivery;
 mod explain;
 mod fairness;

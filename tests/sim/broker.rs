@@ -423,6 +423,7 @@ fn travelling(delivery: &Delivery, until: Timestamp, left: Duration) -> StoredDe
         wait_reason: delivery.wait_reason,
         generation: delivery.generation,
         part: delivery.part,
+        degradation: delivery.degradation,
         first_attempt_at: delivery.first_attempt_at,
         due_at: Some(until),
         left: Some(left),

@@ -295,6 +295,7 @@ mod tests {
             dead_at: at.map(Timestamp::from_unix_millis),
             generation: 0,
             part: crate::domain::Part::default(),
+            omitted: crate::domain::FeatureSet::EMPTY,
             urgent: false,
             published: PublishedMessage::default(),
         }

@@ -41,6 +41,7 @@ pub fn view(letter: &DeadLetter) -> DeadLetterView {
         dead_at: letter.dead_at.map(rfc3339),
         generation: letter.generation,
         part: letter.part.total.map(|of| format!("{}/{of}", letter.part.index + 1)),
+        omitted: letter.omitted.iter().map(|one| one.as_str().to_owned()).collect(),
         urgent: letter.urgent,
     }
 }

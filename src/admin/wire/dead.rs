@@ -108,6 +108,9 @@ pub struct DeadLetterView {
     /// The part that could not be delivered, such as `2/3`. Earlier parts were delivered and are
     /// not sent again.
     pub part: Option<String>,
+    /// What was left out after the platform had refused the message for it, such as `tables`.
+    #[serde(default)]
+    pub omitted: Vec<String>,
     /// Whether it was published as urgent.
     pub urgent: bool,
 }

@@ -73,6 +73,11 @@ impl Check<'_> {
             return Err(no(Cause::TooLarge));
         }
         let message = reading.as_ref().map_err(Refusal::clone)?;
+        if let Some(refusal) =
+            self.dialect.refuse_mentions(body, &message.mentions, robot.mentionable())
+        {
+            return Err(refusal);
+        }
         if robot.keyword.as_ref().is_some_and(|keyword| !message.contains(keyword)) {
             return Err(no(Cause::Keyword));
         }

@@ -13,7 +13,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
 use sha2::Sha256;
 
-use crate::message::Message;
+use crate::message::{Mentionable, Mentions, Message};
 
 /// The cause of a refusal, before the platform gives it a code and a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +150,11 @@ pub(crate) trait Dialect: Sync {
         body: &Value,
         now_ms: i64,
     ) -> Result<(), Refusal>;
+
+    /// Its refusal of a message for a member that it mentions, if it refuses any.
+    fn refuse_mentions(&self, _: &Value, _: &Mentions, _: Mentionable<'_>) -> Option<Refusal> {
+        None
+    }
 
     /// Reads a message as a chat member would, or refuses its structure.
     fn read(&self, body: &Value) -> Result<Message, Refusal>;

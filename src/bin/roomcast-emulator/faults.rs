@@ -37,6 +37,10 @@ pub(crate) enum Kind {
     Answer,
     /// The answer is a redirect.
     Redirect,
+    /// The message is accepted, and the answer is compressed.
+    Gzip,
+    /// The message is accepted, and the answer begins with a byte order mark.
+    ByteOrderMark,
     /// The platform's clock is wrong.
     Skew,
 }
@@ -55,13 +59,18 @@ impl Kind {
             Self::Huge => "huge",
             Self::Answer => "answer",
             Self::Redirect => "redirect",
+            Self::Gzip => "gzip",
+            Self::ByteOrderMark => "byte_order_mark",
             Self::Skew => "skew",
         }
     }
 
     /// Whether the platform still accepts the message.
     pub(crate) const fn lets_in(self) -> bool {
-        matches!(self, Self::Slow | Self::HangBody | Self::CutAfter)
+        matches!(
+            self,
+            Self::Slow | Self::HangBody | Self::CutAfter | Self::Gzip | Self::ByteOrderMark
+        )
     }
 }
 
@@ -75,6 +84,9 @@ pub(crate) struct Fault {
     /// Affects only this robot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     token: Option<String>,
+    /// Affects only requests whose body contains this text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    contains: Option<String>,
     /// The kind.
     pub(crate) kind: Kind,
     /// The number of affected requests. Without it the fault stays until it is removed.
@@ -125,9 +137,10 @@ impl Fault {
         }
     }
 
-    fn strikes(&self, platform: Platform, token: &str) -> bool {
+    fn strikes(&self, platform: Platform, token: &str, body: &str) -> bool {
         self.platform.is_none_or(|wanted| wanted == platform)
             && self.token.as_ref().is_none_or(|wanted| wanted == token)
+            && self.contains.as_ref().is_none_or(|wanted| body.contains(wanted))
     }
 }
 
@@ -171,11 +184,11 @@ impl Faults {
 
     /// The faults of a request: the first one that applies, and all clock faults. Faults behind the
     /// first one do not count the request.
-    pub(crate) fn strike(&mut self, platform: Platform, token: &str) -> Strike {
+    pub(crate) fn strike(&mut self, platform: Platform, token: &str, body: &str) -> Strike {
         let mut strike = Strike::default();
         for armed in &mut self.0 {
             let is_skew = armed.fault.kind == Kind::Skew;
-            if !armed.fault.strikes(platform, token) || (strike.fault.is_some() && !is_skew) {
+            if !armed.fault.strikes(platform, token, body) || (strike.fault.is_some() && !is_skew) {
                 continue;
             }
             armed.met += 1;
@@ -210,7 +223,7 @@ mod tests {
 
     fn struck(faults: &mut Faults, count: usize) -> Vec<Option<Kind>> {
         (0..count)
-            .map(|_| faults.strike(Platform::Lark, "t").fault.map(|fault| fault.kind))
+            .map(|_| faults.strike(Platform::Lark, "t", "").fault.map(|fault| fault.kind))
             .collect()
     }
 
@@ -234,8 +247,16 @@ mod tests {
             {"kind": "cut", "platform": "wecom"},
             {"kind": "html", "platform": "lark", "token": "other"}]));
         assert_eq!(struck(&mut faults, 1), [None]);
-        assert!(faults.strike(Platform::WeCom, "t").fault.is_some());
-        assert!(faults.strike(Platform::Lark, "other").fault.is_some());
+        assert!(faults.strike(Platform::WeCom, "t", "").fault.is_some());
+        assert!(faults.strike(Platform::Lark, "other", "").fault.is_some());
+    }
+
+    #[test]
+    fn a_fault_may_strike_only_messages_with_a_text() {
+        let mut faults = faults(json!([{"kind": "answer", "contains": "<at", "times": 1}]));
+        assert!(faults.strike(Platform::Lark, "t", "plain").fault.is_none());
+        assert!(faults.strike(Platform::Lark, "t", "a <at id=all>").fault.is_some());
+        assert!(faults.strike(Platform::Lark, "t", "a <at id=all>").fault.is_none());
     }
 
     #[test]
@@ -245,7 +266,7 @@ mod tests {
             {"kind": "cut", "times": 1},
             {"kind": "skew", "seconds": 100},
             {"kind": "skew", "seconds": -30}]));
-        let first = faults.strike(Platform::Lark, "t");
+        let first = faults.strike(Platform::Lark, "t", "");
         assert_eq!(first.fault.map(|fault| fault.kind), Some(Kind::Status));
         assert_eq!(first.skew_seconds, 70);
         assert_eq!(struck(&mut faults, 2), [Some(Kind::Cut), None]);

@@ -12,8 +12,8 @@ use url::Url;
 use crate::dialect::{
     Cause, Dialect, DocumentedQuota, Query, Refusal, Route, TokenPlace, hmac_base64,
 };
-use crate::lark_card::{card, mentioned};
-use crate::message::{Message, filled};
+use crate::lark_card::{card, mentioned, refuse_members};
+use crate::message::{Mentionable, Mentions, Message, filled};
 
 /// The largest accepted difference between a signed timestamp and the platform's clock.
 const CLOCK_WINDOW_S: u64 = 3_600;
@@ -76,6 +76,15 @@ impl Dialect for Lark {
         }
         let text = "sign match fail or timestamp is not within one hour from current time";
         Err(Refusal::new(19_021, text))
+    }
+
+    fn refuse_mentions(
+        &self,
+        body: &Value,
+        mentions: &Mentions,
+        chat: Mentionable<'_>,
+    ) -> Option<Refusal> {
+        (self.msgtype(body) == "interactive").then(|| refuse_members(mentions, chat)).flatten()
     }
 
     fn read(&self, body: &Value) -> Result<Message, Refusal> {

@@ -7,10 +7,13 @@
 use serde_json::Value;
 
 use crate::dialect::Refusal;
-use crate::message::{Mentions, Message, filled};
+use crate::message::{Mentionable, Mentions, Message, filled};
 
 /// The most tables of a card.
 const TABLES: usize = 5;
+
+/// The fields of a card of version 2.0. Any other is an error; version 1.0 ignores it.
+const FIELDS_OF_VERSION_2: [&str; 5] = ["schema", "config", "card_link", "header", "body"];
 
 /// Reads a card of version 1.0, of version 2.0, or made from a template.
 pub(crate) fn card(card: &Value) -> Result<Message, Refusal> {
@@ -21,6 +24,13 @@ pub(crate) fn card(card: &Value) -> Result<Message, Refusal> {
         return template(card.get("data").unwrap_or(&Value::Null));
     }
     let second = filled(card, "schema") == Some("2.0");
+    let known = |name: &String| FIELDS_OF_VERSION_2.contains(&name.as_str());
+    if second && card.as_object().is_some_and(|fields| !fields.keys().all(known)) {
+        return Err(Refusal::new(
+            200_621,
+            "parse card json err, please check whether the card json is correct",
+        ));
+    }
     let holder = if second { card.get("body").unwrap_or(&Value::Null) } else { card };
     let elements = holder.get("elements").and_then(Value::as_array).ok_or_else(unreadable)?;
     if elements.iter().any(|element| filled(element, "tag").is_none()) {
@@ -98,6 +108,19 @@ impl Reading {
         }
         self.lines.push(text);
     }
+}
+
+/// The refusal of a whole card for one member: it takes no id but an `open_id` of the chat.
+pub(crate) fn refuse_members(mentions: &Mentions, chat: Mentionable<'_>) -> Option<Refusal> {
+    let known = |id: &String| {
+        id.starts_with("ou_") && chat.members.is_none_or(|members| members.contains(id))
+    };
+    if !mentions.users.iter().all(known) {
+        let text = "ErrCode: 100290; ErrMsg: there is an invalid user resource (at/person) in your card; ErrorValue: z****; ";
+        return Some(Refusal::new(11_246, text));
+    }
+    let forbidden = mentions.all && !chat.all;
+    forbidden.then(|| Refusal::new(230_099, "Failed to create card content"))
 }
 
 /// Whether a line is the separator below a table's head, such as `|---|:-:|`.

@@ -38,6 +38,15 @@ impl Mentions {
     }
 }
 
+/// The members that a chat lets its robot mention.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mentionable<'a> {
+    /// The ids that it knows. Without them, it knows every valid id.
+    pub(crate) members: Option<&'a [String]>,
+    /// Whether all members may be mentioned.
+    pub(crate) all: bool,
+}
+
 /// Appends a name, unless the list has it already.
 fn add_once(list: &mut Vec<String>, name: &str) {
     if !name.is_empty() && !list.iter().any(|known| known == name) {

@@ -73,11 +73,12 @@ fn webhook(platform: Platform, place: TokenPlace) -> MethodRouter<Arc<Emulator>>
 async fn receive(emulator: &Emulator, cut: &Cut, platform: Platform, post: Post) -> Response {
     let at_ms = unix_ms();
     let token = post.token.as_deref().unwrap_or_default();
+    let text = String::from_utf8_lossy(&post.raw);
     let (platform, robot, strike) = {
         let mut state = emulator.lock();
         let platform = state.robots.kind(platform, token);
         let robot = if token.is_empty() { None } else { state.robots.find(platform, token) };
-        (platform, robot, state.faults.strike(platform, token))
+        (platform, robot, state.faults.strike(platform, token, &text))
     };
     let dialect = platform.dialect();
     let body: Option<Value> = serde_json::from_slice(&post.raw).ok();

@@ -7,11 +7,13 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::future::pending;
+use std::io::Write as _;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use flate2::{Compression, write::GzEncoder};
 use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
 
@@ -62,6 +64,8 @@ pub(crate) async fn struck(fault: &Fault, answer: Cow<'static, str>, cut: &Cut) 
             let location = fault.location.clone().unwrap_or_default();
             (StatusCode::FOUND, [(header::LOCATION, location)]).into_response()
         }
+        Kind::Gzip => gzip(&answer),
+        Kind::ByteOrderMark => json(Cow::Owned(format!("\u{feff}{answer}"))),
         Kind::Skew => json(answer),
     }
 }
@@ -76,6 +80,17 @@ fn half(answer: &str) -> Response {
     let body = stream::iter([Ok::<_, Infallible>(part)]).chain(stream::pending());
     let mut response = with_type(StatusCode::OK, "application/json", Body::from_stream(body));
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(answer.len()));
+    response
+}
+
+/// The answer as a gateway compresses it, although no request asks for that.
+fn gzip(answer: &str) -> Response {
+    let mut writer = GzEncoder::new(Vec::new(), Compression::default());
+    // Writing to memory cannot fail.
+    let _ = writer.write_all(answer.as_bytes());
+    let body = Body::from(writer.finish().unwrap_or_default());
+    let mut response = with_type(StatusCode::OK, "application/json", body);
+    response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     response
 }
 

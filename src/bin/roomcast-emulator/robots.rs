@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::message::Mentionable;
 use crate::platform::Platform;
 use crate::quota::{Pace, Quota};
 
@@ -39,6 +40,12 @@ pub(crate) struct Setup {
     /// A word that must occur in every message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) keyword: Option<String>,
+    /// The ids of the members that its chat knows. Without it, it knows every valid id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) members: Option<Vec<String>>,
+    /// Whether the owner of its chat forbids the mention of all members.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) no_mention_all: bool,
     /// Whether it accepts messages.
     pub(crate) state: RobotState,
     /// Messages per sixty seconds, scaled like every window. Zero removes all limits.
@@ -50,6 +57,11 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
+    /// The members that may be mentioned.
+    pub(crate) fn mentionable(&self) -> Mentionable<'_> {
+        Mentionable { members: self.members.as_deref(), all: !self.no_mention_all }
+    }
+
     /// Why this setup is invalid for the platform, if it is.
     pub(crate) fn complaint(&self, platform: Platform) -> Option<&'static str> {
         if !platform.dialect().has_security() && (self.secret.is_some() || self.keyword.is_some()) {

@@ -221,6 +221,7 @@ pub(super) fn letter(id: &str, says: &str) -> DeadLetterView {
         dead_at: Some("2026-11-25T02:59:30Z".to_owned()),
         generation: 0,
         part: None,
+        omitted: Vec::new(),
         urgent: false,
     }
 }

@@ -36,7 +36,11 @@ async fn waiting_deliveries_of_a_digest_share_one_slot_and_leave_as_one() {
                 for one in spoken {
                     let answer = AttemptOutcome::new(Verdict::Delivered, "0", "");
                     one.notify
-                        .send(CoalescedOutcome::Sent(SendOutcome { answer, resume: T0 }))
+                        .send(CoalescedOutcome::Sent(SendOutcome {
+                            answer,
+                            resume: T0,
+                            omitted: crate::domain::FeatureSet::EMPTY,
+                        }))
                         .unwrap();
                 }
             }

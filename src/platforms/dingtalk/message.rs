@@ -11,13 +11,13 @@ use serde_json::json;
 
 use super::markdown::DIALECT;
 use crate::{
-    domain::Format,
+    domain::{Format, MessageFeature},
     platforms::{
         body::{RenderedBody, TextMessage, object},
         chat_phrases::{Unmentioned, part_number},
         chunk::{ChunkPosition, Numbering, repeated},
         keyword::{self, VisibleText},
-        markdown::{self, Head, Markdown},
+        markdown::{self, Head},
         text::{AnnotatedText, IN_JSON, RAW, cut, shortened},
     },
 };
@@ -39,7 +39,7 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
     let users = MENTIONS_MAX - mentions.mobiles.len();
     let others = mentions.users.split_off(mentions.users.len().min(users));
     let unmentioned = Unmentioned { everyone: false, members: beyond.len() + others.len() };
-    let note = unmentioned.tail(words.wanted.language);
+    let note = words.note(unmentioned);
     let tail = |ChunkPosition(first): ChunkPosition, text: &str, said: &[VisibleText<'_>]| {
         let mut tail = keyword::tail(words.keyword, said);
         if !first {
@@ -69,7 +69,7 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
         }
         Format::Markdown => {
             let head = words.subject.map(|text| Head { mark: "### ", text, gap: "\n\n" });
-            let (title, flow) = (title(words), Markdown::read(words.text).write(head, &DIALECT));
+            let (title, flow) = (title(words), words.markdown().write(head, &DIALECT));
             let subject = subject.map(|line| markdown::plain_in(&line, &DIALECT));
             let (mark, gap) = ("### ", "\n\n");
             let numbering = Numbering::InText { mark, subject: subject.as_deref(), gap };
@@ -88,8 +88,12 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
     (object([("msgtype", kind.into()), (kind, content), ("at", at)]), part)
 }
 
-/// The line for the list of conversations: the subject, or else the first non-empty line.
+/// The line for the list of conversations: the subject, or else the first non-empty line. The field
+/// is required, so a title that is left out becomes a sign.
 fn title(words: &TextMessage<'_>) -> String {
+    if words.omitted.contains(MessageFeature::Title) {
+        return "…".to_owned();
+    }
     // The list of conversations does not render markdown.
     let plain = words.subject.map_or_else(
         || Cow::from(markdown::plain_lines(cut(words.text, TITLE_READ_BYTES_MAX, RAW))),

@@ -8,6 +8,7 @@ mod advice;
 mod answer;
 mod endpoint;
 pub(super) mod markdown;
+mod mentions;
 mod message;
 mod native;
 #[cfg(test)]
@@ -25,11 +26,12 @@ use super::{
     body::{RenderedBody, TextMessage, Unsendable},
     endpoint::InvalidEndpoint,
     field::{Checked, Field},
+    id_form::OPEN_ID_PREFIX,
     keyword,
     profile::{DefaultLimits, PlatformProfile, SigningContext, WindowLimit},
     reply::{HttpReply, PlatformReply},
 };
-use crate::domain::{DeadReason, Language, Secret};
+use crate::domain::{DeadReason, FeatureSet, Format, Language, Secret};
 
 /// DingTalk's custom robots.
 pub(super) static CUSTOM: DingTalk = DingTalk { label: "DingTalk" };
@@ -82,12 +84,31 @@ impl PlatformProfile for DingTalk {
         Language::Zh
     }
 
+    fn takes_user(&self, id: &str, _: Format) -> bool {
+        !id.starts_with(OPEN_ID_PREFIX)
+    }
+
     fn write(&self, text: &TextMessage<'_>) -> RenderedBody {
         message::write(text)
     }
 
     fn check_native(&self, body: &Field<'_>) -> Checked {
         native::check(body)
+    }
+
+    fn text_of(&self, body: &Map<String, Value>) -> Option<(Option<String>, String)> {
+        let kind = body.get("msgtype")?.as_str()?;
+        let message = body.get(kind)?;
+        let text = message.get("content").or_else(|| message.get("text"))?.as_str()?;
+        Some((None, text.to_owned()))
+    }
+
+    fn omit_mentions(&self, body: &mut Map<String, Value>, omitted: FeatureSet) {
+        mentions::omit(body, omitted);
+    }
+
+    fn add_note(&self, body: &mut Map<String, Value>, note: &str) {
+        mentions::add_note(body, note);
     }
 
     fn lacks_keyword(&self, body: &Map<String, Value>, keyword: &str) -> bool {

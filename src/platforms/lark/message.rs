@@ -14,7 +14,7 @@ use crate::{
         chat_phrases::{Unmentioned, part_number},
         chunk::{ChunkPosition, Numbering, repeated},
         keyword::{self, VisibleText},
-        markdown::{Head, Markdown},
+        markdown::Head,
         text::{AnnotatedText, IN_JSON, cut},
     },
 };
@@ -59,7 +59,7 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
             let rest =
                 title.as_ref().map(|title| title.rest.as_str()).filter(|rest| !rest.is_empty());
             let head = rest.map(|text| Head { mark: "", text, gap: "\n\n" });
-            let flow = Markdown::read(words.text).write(head, &DIALECT);
+            let flow = words.markdown().write(head, &DIALECT);
             let title = title.map(|title| title.line);
             let numbering = match &title {
                 Some(_) => Numbering::Elsewhere,
@@ -133,7 +133,7 @@ fn mentions(words: &TextMessage<'_>) -> String {
         })
         .collect();
     let tags = if tags.is_empty() { tags } else { format!("\n{tags}") };
-    tags + &Unmentioned { everyone: false, members }.tail(words.wanted.language)
+    tags + &words.note(Unmentioned { everyone: false, members })
 }
 
 #[cfg(test)]

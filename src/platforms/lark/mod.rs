@@ -8,6 +8,7 @@ mod advice;
 mod answer;
 mod endpoint;
 pub(super) mod markdown;
+mod mentions;
 mod message;
 mod native;
 #[cfg(test)]
@@ -25,11 +26,12 @@ use super::{
     body::{RenderedBody, TextMessage, Unsendable},
     endpoint::InvalidEndpoint,
     field::{Checked, Field},
+    id_form::OPEN_ID_PREFIX,
     keyword,
     profile::{DefaultLimits, PlatformProfile, SigningContext, WindowLimit},
     reply::{HttpReply, PlatformReply},
 };
-use crate::domain::{DeadReason, Language, Secret};
+use crate::domain::{DeadReason, FeatureSet, Format, Language, Secret};
 
 /// Lark and Feishu custom bots.
 pub(super) struct Lark;
@@ -82,12 +84,35 @@ impl PlatformProfile for Lark {
         endpoint::language(host)
     }
 
+    fn takes_user(&self, id: &str, format: Format) -> bool {
+        // A card is refused for any other id; a text shows it without effect.
+        format == Format::Text || id.starts_with(OPEN_ID_PREFIX)
+    }
+
     fn write(&self, text: &TextMessage<'_>) -> RenderedBody {
         message::write(text)
     }
 
     fn check_native(&self, body: &Field<'_>) -> Checked {
         native::check(body)
+    }
+
+    fn text_of(&self, body: &Map<String, Value>) -> Option<(Option<String>, String)> {
+        if let Some(text) = body.get("content").and_then(|content| content.get("text")) {
+            return Some((None, text.as_str()?.to_owned()));
+        }
+        let card = body.get("card")?;
+        let title = card.pointer("/header/title/content").and_then(Value::as_str);
+        let text = card.pointer("/body/elements/0/content")?.as_str()?;
+        Some((title.map(str::to_owned), text.to_owned()))
+    }
+
+    fn omit_mentions(&self, body: &mut Map<String, Value>, omitted: FeatureSet) {
+        mentions::omit(body, omitted);
+    }
+
+    fn add_note(&self, body: &mut Map<String, Value>, note: &str) {
+        mentions::add_note(body, note);
     }
 
     fn lacks_keyword(&self, body: &Map<String, Value>, keyword: &str) -> bool {

@@ -10,6 +10,7 @@ mod dialect;
 mod html;
 mod line;
 mod literal;
+mod omit;
 mod parse;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ mod tree;
 mod write;
 
 use super::text::AnnotatedText;
+use crate::domain::FeatureSet;
 pub(super) use dialect::{CodeBlocks, Dialect, FurtherTables, Images, Indent, Shade, shade_of};
 pub(super) use literal::{Form, Literal, Place};
 pub(super) use tree::MentionForm;
@@ -64,6 +66,26 @@ pub(super) fn plain_in(text: &str, dialect: &Dialect) -> String {
 impl<'a> Markdown<'a> {
     pub(super) fn read(source: &'a str) -> Self {
         Self { source, blocks: parse::parse(source) }
+    }
+
+    /// Its features that can be left out.
+    pub(super) fn features(&self) -> FeatureSet {
+        omit::features(&self.blocks)
+    }
+
+    /// The same text without these features.
+    pub(super) fn without(self, omitted: FeatureSet) -> Self {
+        if omitted.is_empty() {
+            return self;
+        }
+        Self { blocks: omit::without(self.blocks, omitted), ..self }
+    }
+
+    /// A source as plain text that loses nothing that can be read. If that is blank, the source
+    /// itself.
+    pub(super) fn text_of(source: &str) -> String {
+        let text = omit::as_text(&parse::parse(source));
+        if text.trim().is_empty() { source.to_owned() } else { text }
     }
 
     /// Whether it has markup that simple dialects do not show: a table, a code block, a list within

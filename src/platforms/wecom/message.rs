@@ -14,7 +14,7 @@ use crate::{
         chat_phrases::Unmentioned,
         chunk::{ChunkPosition, Numbering, repeated},
         keyword::{self, VisibleText},
-        markdown::{Head, Markdown, plain_in},
+        markdown::{Head, plain_in},
         profile::SigningContext,
         text::{AnnotatedText, RAW},
     },
@@ -34,7 +34,11 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
         Format::Text => {
             let head = words.subject.map(|subject| format!("{subject}\n")).unwrap_or_default();
             let flow = AnnotatedText::from(format!("{head}{}", words.text));
-            let tail = |_, text: &str| keyword::tail(words.keyword, &[VisibleText::Text(text)]);
+            let note = words.note(Unmentioned::default());
+            let tail = |ChunkPosition(first): ChunkPosition, text: &str| {
+                let keyword = keyword::tail(words.keyword, &[VisibleText::Text(text)]);
+                if first { keyword + &note } else { keyword }
+            };
             let numbering = Numbering::InText { mark: "", subject: subject.as_deref(), gap: "\n" };
             let share = flow.share(words.wanted, &numbering, tail, TEXT_BYTES_MAX, RAW);
             let mut text = object([("content", share.text.into())]);
@@ -60,7 +64,7 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
                 everyone: words.mentions.all,
                 members: others.len() + words.mentions.mobiles.len(),
             };
-            let note = unmentioned.tail(words.wanted.language);
+            let note = words.note(unmentioned);
             let tail = |ChunkPosition(first): ChunkPosition, text: &str| {
                 let keyword = keyword::tail(words.keyword, &[VisibleText::Markdown(text)]);
                 if !first {
@@ -73,7 +77,7 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
                 format!("{keyword}{line}{tags}{note}")
             };
             // A mention matters more than a table, and only the older kind can mention.
-            let text = Markdown::read(words.text);
+            let text = words.markdown();
             let (kind, flow) = markdown::write(&text, head, !named.is_empty());
             let subject = subject.map(|line| plain_in(&line, kind.dialect()));
             let numbering =

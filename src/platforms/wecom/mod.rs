@@ -8,6 +8,7 @@ mod advice;
 mod answer;
 mod endpoint;
 pub(super) mod markdown;
+mod mentions;
 mod message;
 mod native;
 #[cfg(test)]
@@ -24,10 +25,11 @@ use super::{
     body::{RenderedBody, TextMessage, Unsendable},
     endpoint::InvalidEndpoint,
     field::{Checked, Field},
+    id_form::OPEN_ID_PREFIX,
     profile::{DefaultLimits, PlatformProfile, SigningContext, WindowLimit},
     reply::{HttpReply, PlatformReply},
 };
-use crate::domain::{DeadReason, Language, Secret};
+use crate::domain::{DeadReason, FeatureSet, Format, Language, Secret};
 
 /// WeCom group robots.
 pub(super) struct WeCom;
@@ -74,12 +76,29 @@ impl PlatformProfile for WeCom {
         Language::Zh
     }
 
+    fn takes_user(&self, id: &str, _: Format) -> bool {
+        !id.starts_with(OPEN_ID_PREFIX)
+    }
+
     fn write(&self, text: &TextMessage<'_>) -> RenderedBody {
         message::write(text)
     }
 
     fn check_native(&self, body: &Field<'_>) -> Checked {
         native::check(body)
+    }
+
+    fn text_of(&self, body: &Map<String, Value>) -> Option<(Option<String>, String)> {
+        let kind = body.get("msgtype")?.as_str()?;
+        Some((None, body.get(kind)?.get("content")?.as_str()?.to_owned()))
+    }
+
+    fn omit_mentions(&self, body: &mut Map<String, Value>, omitted: FeatureSet) {
+        mentions::omit(body, omitted);
+    }
+
+    fn add_note(&self, body: &mut Map<String, Value>, note: &str) {
+        mentions::add_note(body, note);
     }
 
     fn lacks_keyword(&self, _: &Map<String, Value>, _: &str) -> bool {
