@@ -2,7 +2,7 @@
 //!
 //! Owns that a test can look at the files at each of them.
 //!
-//! Not here: the steps (`write.rs`).
+//! Not here: the steps (`write.rs`, `rotate.rs`).
 
 /// Called between the steps of a change. Does nothing outside of tests.
 #[derive(Clone, Default)]

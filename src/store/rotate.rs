@@ -68,6 +68,7 @@ impl Store {
             None => {}
         }
         let both = writer.keyring.begin_rotation(&ring, new)?;
+        open.crash_points.reached();
         open.rotation.in_place.store(false, Ordering::Release);
         open.ring.store(Arc::new(both));
         Ok(())
@@ -197,6 +198,7 @@ impl StoreInner {
             }
         }
         writer.slots.rewrite(&slots).map_err(|source| self.unwritten(source))?;
+        self.crash_points.reached();
         self.rotation.wrapping.advance(count);
         Ok(count)
     }
@@ -213,6 +215,7 @@ impl StoreInner {
             return Ok(());
         }
         let one = writer.keyring.end_rotation(&ring)?;
+        self.crash_points.reached();
         self.ring.store(Arc::new(one));
         tracing::info!("the master key is rotated; the old one opens the store no more");
         Ok(())

@@ -76,6 +76,38 @@ pub(in crate::store) async fn a_rotation_goes_on_while_the_store_is_used_and_end
     assert!(harness.open(1).await.is_err() && harness.open(2).await.is_ok());
 }
 
+pub(in crate::store) async fn a_cut_rotation_opens_with_the_old_or_the_new_key<H: Harness>() {
+    let harness = H::new();
+    let store = open(&harness).await;
+    let id = add(&store, "ops", TOKEN).await;
+    let cuts = harness
+        .cuts(store, async |store| {
+            store.admin.begin_rotation(master(2)).await.unwrap();
+            store.admin.replace_key_in_place().await.unwrap();
+            store.admin.rotate_in_background();
+            ended(store, |status| status.old.is_some()).await;
+        })
+        .await;
+    assert!(cuts.len() > 3, "the rotation was cut");
+    let mut opens = Vec::new();
+    for (number, cut) in cuts.iter().enumerate() {
+        let mut keys = Vec::new();
+        for key in [1, 2] {
+            // With the new key the rotation may go on to its end, so the old one is tried first.
+            if let Ok(store) = cut.open(key).await {
+                let recipient = store.subscriptions.find(id).await.unwrap().unwrap();
+                assert!(opened(&*store.subscriptions, &recipient).await.is_some(), "cut {number}");
+                assert_sound(&store, 1, &format!("cut {number}, key {key}")).await;
+                keys.push(key);
+            }
+        }
+        opens.push(keys);
+    }
+    assert_eq!((opens[0].as_slice(), opens[1].as_slice()), (&[1][..], &[1, 2][..]));
+    assert_eq!(opens.last().map(Vec::as_slice), Some(&[2][..]), "the old key is worthless");
+    assert!(opens.is_sorted_by_key(|keys| *keys.last().unwrap()), "{opens:?}");
+}
+
 pub(in crate::store) async fn sealing_anew_replaces_every_recipient_and_loses_none<H: Harness>() {
     let harness = H::new();
     let store = open(&harness).await;

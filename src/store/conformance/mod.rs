@@ -71,6 +71,7 @@ macro_rules! conformance_suite {
             crashes::a_cut_removal_is_finished_by_the_next_and_leaves_no_key_once_it_is_gone,
             crashes::a_cut_update_leaves_one_version,
             crashes::a_cut_change_of_a_template_leaves_one_text,
+            keys::a_cut_rotation_opens_with_the_old_or_the_new_key,
             keys::a_rotation_goes_on_while_the_store_is_used_and_ends_with_the_new_key,
             keys::sealing_anew_replaces_every_recipient_and_loses_none,
             keys::work_in_the_background_shows_from_its_start,
