@@ -125,6 +125,7 @@ fn told(telemetry: impl Fn() -> Telemetry) -> (f64, f64) {
             events::AttemptStarted {
                 delivery: &delivery,
                 waited,
+                wait_reason: None,
                 after: Some(waited),
                 now: NOW.after(waited),
             }

@@ -17,6 +17,7 @@ mod faults;
 mod in_flight;
 mod intake;
 mod memory;
+mod readdress;
 mod receipts;
 mod recipient;
 mod recovery;

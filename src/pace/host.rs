@@ -21,7 +21,7 @@ pub(super) use self::{
     concurrency::Answered,
     queue::{HostDeferral, HostLimits, HostRequest},
 };
-use crate::domain::Platform;
+use crate::domain::{Platform, WaitReason};
 
 /// One host. It lives as long as a message waits for it or is in flight.
 #[derive(Clone)]
@@ -54,6 +54,7 @@ impl Host {
             HostAdmission::Queued(ticket) => HostDecision::Queued(HostWait {
                 host: self.clone(),
                 platform: entry.platform,
+                reason: ticket.reason,
                 ticket: Some(ticket),
             }),
             HostAdmission::Deferred(wait) => HostDecision::Deferred(wait),
@@ -124,10 +125,16 @@ impl Drop for HostPermit {
 pub(super) struct HostWait {
     host: Host,
     platform: Platform,
+    reason: WaitReason,
     ticket: Option<HostTicket>,
 }
 
 impl HostWait {
+    /// Why the message waits.
+    pub(super) const fn reason(&self) -> WaitReason {
+        self.reason
+    }
+
     /// Waits for a permit, at most `pace.hold_max`. `None` if `stop_waiting` is cancelled first.
     pub(super) async fn wait_for_permit(
         mut self,

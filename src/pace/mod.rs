@@ -177,9 +177,10 @@ impl Pace {
                 queue.poll(now, key, rules)
             });
             let until = match poll {
-                PollResult::Granted(position, coalesced) => {
-                    let first =
-                        self.enter_host_queue(request, self.permit(request, position), coalesced);
+                PollResult::Granted { position, coalesced, reason } => {
+                    let mut permit = self.permit(request, position);
+                    permit.note_wait(reason);
+                    let first = self.enter_host_queue(request, permit, coalesced);
                     return self.wait_for_host(request, first, stop_waiting).await;
                 }
                 PollResult::Deferred(later, booked) => return self.defer(request, later, booked),
@@ -213,7 +214,10 @@ impl Pace {
         permit.charge_group(request.group.cloned());
         match self.0.host(request.platform).acquire(&RobotQueues::entry(request)) {
             HostDecision::Granted(host) => TicketState::Granted(permit.with_host(host), coalesced),
-            HostDecision::Queued(wait) => TicketState::AtHost(permit, coalesced, wait),
+            HostDecision::Queued(wait) => {
+                permit.note_wait(Some(wait.reason()));
+                TicketState::AtHost(permit, coalesced, wait)
+            }
             HostDecision::Deferred(wait) => {
                 TicketState::Decided(self.release_and_defer(request, permit, coalesced, wait))
             }

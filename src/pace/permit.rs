@@ -12,7 +12,7 @@ use super::{
     robot_queue::Finish,
     robot_queues::RobotQueues,
 };
-use crate::domain::{GroupName, Platform, RobotId, Timestamp, Verdict};
+use crate::domain::{GroupName, Platform, RobotId, Timestamp, Verdict, WaitReason};
 
 /// The right to make one attempt. Dropped without a verdict, it counts as sent if the message had
 /// left.
@@ -24,6 +24,7 @@ pub struct Permit {
     /// The host's token and concurrency permit, returned together with the permit.
     host: Option<HostPermit>,
     position: Timestamp,
+    waited_for: Option<WaitReason>,
     stage: PermitStage,
     next_part_pending: bool,
 }
@@ -49,6 +50,7 @@ impl Permit {
             group: None,
             host: None,
             position,
+            waited_for: None,
             stage: PermitStage::Granted,
             next_part_pending: false,
         }
@@ -57,6 +59,17 @@ impl Permit {
     /// Records that the attempt uses a call of this organisation's quota.
     pub(super) fn charge_group(&mut self, group: Option<GroupName>) {
         self.group = group;
+    }
+
+    /// Records why the delivery waited in memory. The first reason stays.
+    pub(super) fn note_wait(&mut self, reason: Option<WaitReason>) {
+        self.waited_for = self.waited_for.or(reason);
+    }
+
+    /// Why the delivery waited in memory; `None` if it got the permit at once.
+    #[must_use]
+    pub const fn waited_for(&self) -> Option<WaitReason> {
+        self.waited_for
     }
 
     /// Adds the permit of the host.

@@ -134,8 +134,8 @@ struct Postponement {
 /// The decision about a delivery that waits in memory.
 pub(super) enum PollResult {
     /// Send now. A permit is taken for this position, and the message covers the coalesced
-    /// deliveries.
-    Granted(Timestamp, Vec<CoalescedDelivery>),
+    /// deliveries. The reason is that of the wait.
+    Granted { position: Timestamp, coalesced: Vec<CoalescedDelivery>, reason: Option<WaitReason> },
     /// Look again at this time, or when woken.
     WaitUntil(Timestamp),
     /// Look again when woken.
@@ -236,9 +236,10 @@ impl RobotQueue {
             Some(at) if at <= now => {
                 let position = self.grant(now, key.slot);
                 let gone = self.waiters.remove(&key);
+                let reason = gone.as_ref().map(|waiter| waiter.reason);
                 let coalesced = gone.map(|waiter| self.coalesce(&waiter)).unwrap_or_default();
                 self.wake_first();
-                PollResult::Granted(position, coalesced)
+                PollResult::Granted { position, coalesced, reason }
             }
             Some(at) => PollResult::WaitUntil(at),
             None => PollResult::WaitForWake,

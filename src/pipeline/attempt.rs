@@ -209,7 +209,8 @@ impl Pipeline {
         permit.mark_sent(part.has_next() || plain_part.is_some_and(Part::has_next)).await?;
         let waited = parts.pace.now().since(asked_at);
         let after = first.then(|| now.since(delivery.event.received_at));
-        events::AttemptStarted { delivery, waited, after, now }.emit(&parts.telemetry);
+        let wait_reason = permit.waited_for();
+        events::AttemptStarted { delivery, waited, wait_reason, after, now }.emit(&parts.telemetry);
         let result = Box::pin(parts.sender.attempt(ready, subscription, &parts.clock)).await;
         let took = parts.clock.now().since(now);
         Ok(Ok(MadeAttempt { result, took, part, plain_part }))

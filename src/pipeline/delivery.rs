@@ -7,7 +7,7 @@
 
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
-use super::{Pipeline, Unsettled, attempt::AttemptStep, early::EarlyPermit};
+use super::{Pipeline, Unsettled, attempt::AttemptStep, early::EarlyPermit, readdress::unreadable};
 use crate::{
     domain::{Delivery, OverflowPolicy, Settlement, Timestamp, Verdict, WaitReason},
     fanout::Recipient,
@@ -244,8 +244,10 @@ impl Pipeline {
             delivery.slot = Some(position);
             return self.start(delivery, recipient);
         }
-        delivery.readdress(recipient.platform, recipient.robot);
-        self.start_at_new_robot(delivery, recipient)
+        match self.readdress(delivery, recipient) {
+            Ok(()) => self.start_at_new_robot(delivery, recipient),
+            Err(why) => DeliveryStart::Settled(unreadable(why)),
+        }
     }
 
     /// The settlement of a delivery that got no permit.

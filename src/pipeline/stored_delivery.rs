@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use super::{Pipeline, Unsettled, delivery::DeliveryStart};
+use super::{Pipeline, Unsettled, delivery::DeliveryStart, readdress::unreadable};
 use crate::{
     broker::{Message, Payload, StoredDelivery},
     domain::Settlement,
@@ -105,7 +105,12 @@ impl Pipeline {
             moved = is_addressed
                 && (delivery.platform, delivery.robot) != (recipient.platform, recipient.robot);
             if moved {
-                delivery.readdress(recipient.platform, recipient.robot);
+                let is_other_platform = delivery.platform != recipient.platform;
+                match self.readdress(&mut delivery, recipient) {
+                    Err(why) => unread = Some(why),
+                    Ok(()) if is_other_platform => unread = None,
+                    Ok(()) => (),
+                }
             }
             (delivery.platform, delivery.robot) = (recipient.platform, recipient.robot);
         }
@@ -125,13 +130,8 @@ impl Pipeline {
                 self.spawn_delivery(delivery, recipient, start, &tracker, None);
                 return Ok(());
             }
-            // It was readable when it was stored, so only this delivery becomes a dead letter. A
-            // redrive must not repeat the others.
-            (_, Some(_), Some(why)) => Settlement::Dead {
-                reason: why.reason(),
-                code: why.code.to_owned(),
-                detail: why.detail,
-            },
+            // It was readable when it was stored, so only this delivery becomes a dead letter.
+            (_, Some(_), Some(why)) => unreadable(why),
             (_, None, _) => Settlement::Dropped,
         };
         let job = Arc::clone(self);

@@ -229,6 +229,8 @@ pub struct AttemptStarted<'a> {
     pub delivery: &'a Delivery,
     /// The wait in memory, from the moment when the delivery entered its robot's queue.
     pub waited: Duration,
+    /// Why it waited there; `None` if it did not.
+    pub wait_reason: Option<WaitReason>,
     /// The time since the event was received; `None` unless it is the delivery's first attempt.
     pub after: Option<Duration>,
     /// When the attempt begins.

@@ -72,12 +72,14 @@ impl Traces {
     /// `wait`: in memory, in the robot's queue.
     pub(super) fn left(&self, one: &AttemptStarted<'_>) {
         let from = one.now.before(one.waited);
+        let reason = one.wait_reason.map(WaitReason::as_str);
+        let reason = reason.map(|reason| KeyValue::new("roomcast.wait_reason", reason));
         self.within(
             one.delivery,
             SpanName::Wait,
             SpanKind::Internal,
             TimeRange { from, until: one.now },
-            Vec::new(),
+            reason.into_iter().collect(),
             None,
         );
     }

@@ -80,6 +80,8 @@ pub struct Directory {
     /// Dice that replace some recipients between look-up and attempt, as when all records are
     /// encrypted anew; `None` replaces none.
     pub changes: Option<Mutex<SmallRng>>,
+    /// The robot to which every stored delivery's subscription has moved.
+    pub moved_to: Option<usize>,
     /// How many more times the recipient is replaced between look-up and attempt.
     pub replaced: AtomicU32,
 }
@@ -184,7 +186,11 @@ impl Directory {
     ) -> Result<Option<Recipient>, SubscriptionsUnavailable> {
         self.hesitate().await;
         assert!(!self.panics.1.contains(&self.listed(id).robot), "a subscription that panics");
-        let found = self.by_id.get(&id).map(|number| self.recipient(&self.subscriptions[*number]));
+        let found = self.by_id.get(&id).map(|number| {
+            let listed = &self.subscriptions[*number];
+            let robot = self.moved_to.unwrap_or(listed.robot);
+            self.recipient(&Listed { robot, ..listed.clone() })
+        });
         if let Some((platform, takes)) = self.slow
             && found.as_ref().is_some_and(|found| found.platform == platform)
         {
@@ -203,7 +209,7 @@ impl Directory {
             return Ok(OpenedRecipient::Replaced);
         }
         let listed = self.listed(recipient.subscription);
-        let robot = &self.robots[listed.robot];
+        let robot = self.robots.iter().find(|robot| robot.id == recipient.robot).unwrap();
         Ok(OpenedRecipient::Subscription(Box::new(Subscription {
             id: listed.id,
             topic: listed.topic.clone(),

@@ -93,6 +93,7 @@ pub struct World {
     pub chats: Arc<Mutex<Chats>>,
     pub directory: Arc<Directory>,
     pub faults: Arc<Faults>,
+    pub templates: TemplateRegistry,
     pub published: Vec<Publication>,
     pub disturbances: Arc<Mutex<Vec<Disturbance>>>,
     pub samples: Arc<Mutex<Vec<Sample>>>,
@@ -120,6 +121,7 @@ impl World {
             chats: Arc::new(Mutex::new(Chats::new(&directory.robots))),
             directory: Arc::new(directory),
             faults: Arc::new(faults),
+            templates: TemplateRegistry::default(),
             published: Vec::new(),
             disturbances: Arc::default(),
             samples: Arc::default(),
@@ -229,7 +231,7 @@ impl World {
         config.retry.jitter = 0.0;
         let beyond = Dependencies {
             subscriptions: Arc::clone(&self.directory) as _,
-            templates: TemplateRegistry::default(),
+            templates: self.templates.clone(),
             transport: Arc::new(network),
             clock: Clock::from(moment(time.now())),
             telemetry: Arc::new(Telemetry::new()),

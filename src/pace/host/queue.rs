@@ -84,6 +84,8 @@ pub(super) struct HostTicket {
     position: u64,
     deadline: Instant,
     fresh: bool,
+    /// Why it waits.
+    pub(super) reason: WaitReason,
     pub(super) handle: Arc<HostWaitHandle>,
 }
 
@@ -98,6 +100,11 @@ struct PlatformQueue {
 impl PlatformQueue {
     fn has_room(&self, urgent: bool) -> bool {
         self.in_flight < self.limit.for_class(urgent)
+    }
+
+    /// Why a message of this class waits.
+    fn reason(&self, urgent: bool) -> WaitReason {
+        if self.has_room(urgent) { WaitReason::HostRate } else { WaitReason::InFlightLimit }
     }
 }
 
@@ -156,6 +163,7 @@ impl HostQueue {
         if behind || self.estimate(now, entry) > self.limits.hold_max {
             return HostAdmission::Deferred(self.put_off(now, entry));
         }
+        let reason = self.flows.get(entry.platform).reason(entry.urgent);
         self.sequence += 1;
         let (position, handle) = (self.sequence, Arc::<HostWaitHandle>::default());
         self.class_mut(entry.platform, entry.urgent).wait(
@@ -170,6 +178,7 @@ impl HostQueue {
             position,
             deadline: now + self.limits.hold_max,
             fresh: entry.fresh,
+            reason,
             handle,
         })
     }
@@ -234,11 +243,11 @@ impl HostQueue {
     /// limit in flight shrinks.
     pub(super) fn put_off(&mut self, now: Instant, entry: &HostRequest<'_>) -> HostDeferral {
         let flow = self.flows.get(entry.platform);
-        let (pause, reason) = if flow.has_room(entry.urgent) {
-            (self.estimate(now, entry), WaitReason::HostRate)
+        let reason = flow.reason(entry.urgent);
+        let pause = if flow.has_room(entry.urgent) {
+            self.estimate(now, entry)
         } else {
-            let pause = self.limits.hold_max.saturating_mul(flow.limit.shrunk()).min(PUT_OFF_MAX);
-            (pause, WaitReason::InFlightLimit)
+            self.limits.hold_max.saturating_mul(flow.limit.shrunk()).min(PUT_OFF_MAX)
         };
         let last = self
             .line(entry)

@@ -214,3 +214,20 @@ async fn a_robot_that_is_restored_counts_its_deliveries_by_the_reasons_that_were
     let _ = before.checkpoint().unwrap();
     assert_eq!(restored(records.0.lock().unwrap().clone()), told, "also from a checkpoint");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_permit_knows_why_its_delivery_waited_in_memory() {
+    let pace = with(settings(&[(1, 1)], (60, 600)));
+    assert_eq!(asking(1).go(&pace).await.waited_for(), None, "it got the permit at once");
+    let _ = asking(2).sent(&pace, Verdict::Delivered).await;
+    assert_eq!(asking(2).go(&pace).await.waited_for(), Some(WaitReason::RobotQuota));
+
+    let mut slow = settings(&[(1000, 60)], (60, 600));
+    slow.quotas.values_mut().for_each(|quota| quota.rate_per_second = Some(1));
+    let pace = with(slow);
+    let mut reasons = Vec::new();
+    for robot in 0..3 {
+        reasons.push(asking(robot).go(&pace).await.waited_for());
+    }
+    assert_eq!(reasons.last(), Some(&Some(WaitReason::HostRate)), "{reasons:?}");
+}
