@@ -8,6 +8,7 @@
 //! Not here: the waits and attempts of one delivery (`pipeline/delivery.rs`, `attempt.rs`), and the
 //! sessions (`app/sessions.rs`).
 
+mod admission_request;
 mod attempt;
 mod dead_events;
 mod delivery;

@@ -9,7 +9,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Pipeline, Unsettled, delivery::admission_request, recipient::CurrentRecipient};
+use super::{
+    Pipeline, Unsettled, admission_request::admission_request, recipient::CurrentRecipient,
+};
 use crate::{
     domain::{
         Advance, AttemptOutcome, Delivery, Part, Settlement, Subscription, Timestamp, Verdict,
@@ -77,7 +79,8 @@ impl Pipeline {
         delivery: &mut Delivery,
         recipient: &mut Recipient,
         asked_at: Timestamp,
-        (mut permit, coalesced): (Permit, Vec<CoalescedDelivery>),
+        mut permit: Permit,
+        coalesced: Vec<CoalescedDelivery>,
     ) -> Result<AttemptStep, Unsettled> {
         let parts = &self.parts;
         if let Some(expired) = settle::expire(delivery, parts.clock.now()) {

@@ -7,7 +7,10 @@
 
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
-use super::{Pipeline, Unsettled, attempt::AttemptStep, early::EarlyPermit, readdress::unreadable};
+use super::{
+    Pipeline, Unsettled, admission_request::admission_request, attempt::AttemptStep,
+    early::EarlyPermit, readdress::unreadable,
+};
 use crate::{
     domain::{Delivery, OverflowPolicy, Settlement, Timestamp, Verdict, WaitReason},
     fanout::Recipient,
@@ -212,7 +215,7 @@ impl Pipeline {
                 return self.resolve_denied(delivery, turn).await.map(ControlFlow::Break);
             };
             coalesced.append(&mut covered);
-            match self.attempt(delivery, recipient, asked_at, (permit, coalesced)).await? {
+            match self.attempt(delivery, recipient, asked_at, permit, coalesced).await? {
                 AttemptStep::Settled(settlement) => return Ok(ControlFlow::Break(settlement)),
                 AttemptStep::NextMessage(next) => {
                     let (subscription, robot) = (delivery.subscription, delivery.robot);
@@ -304,30 +307,6 @@ impl Pipeline {
     /// Converts the pacer's time to the wall clock.
     pub(super) fn wall(&self, at: Timestamp) -> Timestamp {
         self.parts.pace.timeline().wall_at(at)
-    }
-}
-
-/// The request of a delivery for a permit.
-pub(super) fn admission_request<'a>(
-    delivery: &'a Delivery,
-    recipient: &'a Recipient,
-    position: QueuePosition,
-) -> AdmissionRequest<'a> {
-    AdmissionRequest {
-        robot: delivery.robot,
-        platform: delivery.platform,
-        subscription: delivery.subscription,
-        // The rest of a message is neither coalesced nor superseded.
-        overflow: if delivery.is_begun() {
-            OverflowPolicy::Queue
-        } else {
-            recipient.options.overflow
-        },
-        group: recipient.options.group.as_ref(),
-        event: &delivery.event,
-        position,
-        waited_for: delivery.wait_reason,
-        early: true,
     }
 }
 
