@@ -1,8 +1,8 @@
 //! One attempt, for a delivery and those coalesced with it, and the decision about its answer.
 //!
-//! Owns the order of an attempt: the recipient is looked up again, the permit is marked as sent
-//! before the request leaves, and the next part or the plainer message is enqueued before the
-//! permit is returned.
+//! Owns the order of an attempt. The recipient is looked up again. The permit is marked as sent
+//! before the request leaves. The next part, or the plainer message in place of a refused one, is
+//! enqueued before the permit is returned.
 //!
 //! Not here: the wait for the permit (`delivery.rs`), the HTTP request (`send/`), and the rule for
 //! each verdict (`settle/decide.rs`).
