@@ -98,6 +98,7 @@ mod tests {
             (Platform::Lark, DeadReason::Security, "19024", "insists on a keyword"),
             (Platform::Lark, DeadReason::Security, "19022", "allow this machine's address"),
             (Platform::Lark, DeadReason::RobotGone, "19007", "switched off"),
+            (Platform::Lark, DeadReason::Refused, "19036", "larger than the platform takes"),
             (Platform::Lark, DeadReason::RobotGone, "19001", "does not exist any more"),
             (Platform::WeCom, DeadReason::Refused, "45002", "larger than the platform takes"),
             (Platform::WeCom, DeadReason::Refused, "too_large", "larger than the platform takes"),

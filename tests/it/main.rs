@@ -35,6 +35,7 @@ mod explain;
 mod fairness;
 mod hostile;
 mod leaks;
+mod lark_size;
 mod limits;
 mod log;
 mod message;

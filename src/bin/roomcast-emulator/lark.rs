@@ -19,7 +19,7 @@ use crate::message::{Mentionable, Mentions, Message, filled};
 const CLOCK_WINDOW_S: u64 = 3_600;
 
 /// The limit of the whole body, in bytes.
-const BODY_LIMIT: usize = 20_000;
+const BODY_LIMIT: usize = 30 * 1024;
 
 /// The dialect of Lark and Feishu custom bots.
 pub(crate) struct Lark;
@@ -34,7 +34,7 @@ impl Dialect for Lark {
             Cause::ContentType | Cause::EmptyBody | Cause::NotJson | Cause::NotObject => {
                 (9_499, "Bad Request")
             }
-            Cause::TooLarge => return unreadable(),
+            Cause::TooLarge => (19_036, "The message exceeds the size limit of 30KB"),
             Cause::Keyword => (19_024, "Key Words Not Found"),
             Cause::TooFast => {
                 (11_232, "frequency limited psm[lark.oapi.app_platform_runtime]appID[1500]")
@@ -136,7 +136,7 @@ impl Dialect for Lark {
     }
 }
 
-/// The refusal of a content that is invalid or too large to be checked.
+/// The refusal of a content that is invalid.
 fn unreadable() -> Refusal {
     Refusal::new(9_499, "Bad Request: fail to parse content")
 }

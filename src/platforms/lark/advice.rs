@@ -4,7 +4,10 @@
 //!
 //! Not here: the general advice (`platforms/advice.rs`).
 
-use crate::{domain::DeadReason, platforms::shared_advice::SWITCHED_OFF};
+use crate::{
+    domain::DeadReason,
+    platforms::shared_advice::{SWITCHED_OFF, TOO_LARGE},
+};
 
 pub(super) fn advice(reason: DeadReason, code: &str) -> Option<&'static str> {
     match (reason, code) {
@@ -15,6 +18,7 @@ pub(super) fn advice(reason: DeadReason, code: &str) -> Option<&'static str> {
             "the bot insists on a keyword: `roomcast subscription update ID --keyword WORD`, redrive",
         ),
         (DeadReason::RobotGone, "19007") => Some(SWITCHED_OFF),
+        (DeadReason::Refused, "19036") => Some(TOO_LARGE),
         _ => None,
     }
 }

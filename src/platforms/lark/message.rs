@@ -19,9 +19,10 @@ use crate::{
     },
 };
 
-/// The limit of the whole body, in bytes. The documents say 20 KB in one place and 30 KB in
-/// another; the smaller value is safe.
-pub(super) const BODY_BYTES_MAX: usize = 20_000;
+/// The limit of a body that is rendered here, in bytes. Lark documents 20 KB for webhooks.
+const RENDERED_BYTES_MAX: usize = 20_000;
+/// The limit of any body, in bytes: the 30 KB that Lark itself names when it refuses a message.
+pub(super) const BODY_BYTES_MAX: usize = 30 * 1024;
 /// Bytes reserved for everything in the body besides text and title: names, timestamp, signature.
 const BESIDES_TEXT_BYTES: usize = 512;
 /// The most bytes of a card's title, which is one line.
@@ -34,7 +35,7 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
     let tail = |ChunkPosition(first): ChunkPosition, said: &[VisibleText<'_>]| {
         keyword::tail(words.keyword, said) + if first { &mentions } else { "" }
     };
-    let room = BODY_BYTES_MAX - BESIDES_TEXT_BYTES - TITLE_BYTES_MAX;
+    let room = RENDERED_BYTES_MAX - BESIDES_TEXT_BYTES - TITLE_BYTES_MAX;
     match words.format {
         Format::Text => {
             let head = words.subject.map(|subject| format!("{subject}\n")).unwrap_or_default();
@@ -193,6 +194,22 @@ mod tests {
             text["content"]["text"],
             "db-1\n# down\n<at user_id=\"all\"></at><at user_id=\"ou_1\"></at>\n(cannot be mentioned here: 2 members)"
         );
+    }
+
+    #[test]
+    fn a_native_body_may_be_as_large_as_lark_says() {
+        let (endpoint, secret) = (Endpoint::new(HOOK.to_owned()), Secret::new("s".to_owned()));
+        let sign = |text: usize| {
+            let body = json!({"msg_type": "interactive", "card": {"elements": [
+                {"tag": "markdown", "content": "x".repeat(text)}]}});
+            let body = body.as_object().unwrap().clone();
+            sign_request(body, &SigningContext::new(&endpoint, Some(&secret)))
+        };
+        let around = sign(1).unwrap().1.len() - 1;
+        assert_eq!(sign(30_720 - around).unwrap().1.len(), 30_720);
+        let refused = sign(30_721 - around).err().unwrap();
+        assert_eq!(refused.code, "too_large");
+        assert_eq!(refused.detail, "the message has 30721 bytes; the platform takes 30720");
     }
 
     #[test]
