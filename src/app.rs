@@ -5,7 +5,10 @@
 //! Not here: the path of a message (`pipeline.rs`), and the loop over sessions (`app/sessions.rs`).
 
 mod backoff;
+mod host_check;
 mod open_files;
+mod outgoing;
+mod proxy_check;
 mod queue_monitor;
 mod reload;
 mod sessions;
@@ -31,6 +34,7 @@ use crate::{
     telemetry::{LogHandle, Telemetry, TraceError, events},
 };
 
+pub use proxy_check::{ProxyCheck, check_proxies};
 pub use wiring::{Dependencies, admin_token, build, decoder, topology_settings};
 
 /// Why the daemon cannot start, or had to stop.
@@ -87,10 +91,14 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     let open_files = open_files::raise_limit(&config);
     let admin_settings = wiring::admin_settings(&config, open_files)?;
     let bound = admin::bind(admin_settings).await?;
+    let transport = {
+        let config = config.clone();
+        off_thread(move || outgoing::http_transport(&config)).await?
+    };
     let beyond = Dependencies {
         subscriptions: Arc::new(store.clone()),
         templates: store.templates(),
-        transport: Arc::new(wiring::http_transport(&config)?),
+        transport: Arc::new(transport),
         clock: Clock::System,
         telemetry: Arc::clone(&telemetry),
     };
@@ -98,6 +106,8 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
         let config = config.clone();
         off_thread(move || build(&config, beyond)).await?
     };
+    outgoing::log_unused_proxy(&config);
+    host_check::start(Arc::new(store.clone()), &config, stop.clone());
 
     let explainer = Explainer {
         store: Arc::new(store.clone()),
@@ -107,8 +117,8 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     };
     let letters =
         DeadLetterService::new(wiring::letters_settings(&config, store.templates(), stop.clone()));
-    let (subscriptions, pace, since) =
-        (SubscriptionService::new(Arc::new(store)), parts.pace.clone(), parts.clock.now());
+    let subscriptions = SubscriptionService::new(Arc::new(store), config.webhook_hosts());
+    let (pace, since) = (parts.pace.clone(), parts.clock.now());
     let admin = Admin {
         subscriptions,
         explainer,

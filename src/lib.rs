@@ -13,6 +13,7 @@
 pub mod admin;
 pub mod app;
 pub mod broker;
+mod ca_file;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -40,11 +40,15 @@ use roomcast::{
         SubscriptionOptions, SubscriptionState, Timestamp, Verdict, VerdictKind, every,
     },
     platforms::{
-        self, HttpReply, Meaning, PARTS_MAX, RenderInput, SignedRequest, advice, answer_rules,
-        check_endpoint, default_limits, digest, label, main_host, prepare, read_answer,
-        takes_secret, webhook_path,
+        self, HttpReply, Meaning, PARTS_MAX, RenderInput, SignedRequest, WebhookHosts, advice,
+        answer_rules, check_endpoint, default_limits, digest, label, main_host, prepare,
+        read_answer, takes_secret, webhook_path,
     },
-    send::{HttpTransport, HttpTransportSettings, Sender, install_crypto_provider},
+    send::{
+        HttpTransport, HttpTransportSettings, OutgoingRoutes, PrivateHosts, Sender,
+        install_crypto_provider,
+    },
+    settings::Section as _,
     telemetry::{Telemetry, events::DeadLettersCounted},
 };
 use serde_json::json;
@@ -65,7 +69,8 @@ fn subscription(platform: Platform, token: &str) -> Subscription {
         topic: "alerts".parse().unwrap(),
         platform,
         robot: RobotId::from_bytes([2; 16]),
-        endpoint: check_endpoint(platform, &webhook(platform, token)).unwrap(),
+        endpoint: check_endpoint(platform, &webhook(platform, token), &WebhookHosts::default())
+            .unwrap(),
         secret: takes_secret(platform).then(|| Secret::new(SECRET.to_owned())),
         private: PrivateOptions {
             keyword: Some("ops".to_owned()),
@@ -131,7 +136,8 @@ fn texts() -> Vec<String> {
 fn a_webhook_belongs_to_its_platform_and_a_wrong_one_is_refused_without_its_token() {
     for platform in Platform::ALL {
         let good = webhook(platform, TOKEN);
-        assert_eq!(check_endpoint(platform, &good).unwrap().expose(), good);
+        let hosts = WebhookHosts::default();
+        assert_eq!(check_endpoint(platform, &good, &hosts).unwrap().expose(), good);
         let host = main_host(platform);
         for bad in [
             good.replace("https://", "http://"),
@@ -146,11 +152,16 @@ fn a_webhook_belongs_to_its_platform_and_a_wrong_one_is_refused_without_its_toke
             "x".repeat(4096) + TOKEN,
             TOKEN.to_owned(),
         ] {
-            let Err(mistake) = check_endpoint(platform, &bad) else { panic!("{platform}: {bad}") };
+            let Err(mistake) = check_endpoint(platform, &bad, &hosts) else {
+                panic!("{platform}: {bad}")
+            };
             assert!(!mistake.to_string().contains("MARKER"), "{platform}: {mistake}");
         }
         for other in Platform::ALL.into_iter().filter(|one| main_host(*one) != host) {
-            assert!(check_endpoint(other, &good).is_err(), "{other} takes one of {platform}");
+            assert!(
+                check_endpoint(other, &good, &hosts).is_err(),
+                "{other} takes one of {platform}"
+            );
         }
     }
 }
@@ -403,15 +414,14 @@ fn every_platform_has_a_section_of_settings_with_its_documented_limits_as_defaul
 /// A sender whose platforms are all emulated.
 fn sender(emulator: &Emulator) -> Sender {
     install_crypto_provider();
-    let settings = HttpTransportSettings {
-        connect_timeout: Duration::from_secs(5),
-        deadline: Duration::from_secs(15),
-        pool_idle_per_host: 4,
-    };
-    let gateways = HashSet::from(["127.0.0.1".to_owned()]);
-    let transport = HttpTransport::new(&settings, gateways).unwrap();
+    let settings = HttpTransportSettings::by_default().unwrap();
+    let any = HashSet::from(["127.0.0.1".to_owned()]);
+    let private_hosts = PrivateHosts { any, ..PrivateHosts::default() };
+    let routes = OutgoingRoutes { private_hosts, ..OutgoingRoutes::default() };
+    let transport = HttpTransport::new(&settings, &routes).unwrap();
     let gateway: url::Url = emulator.url().parse().unwrap();
-    Sender::new(Arc::new(transport), PlatformMap::from_fn(|_| Some(gateway.clone())))
+    let gateways = PlatformMap::from_fn(|_| Some(gateway.clone()));
+    Sender::new(Arc::new(transport), gateways, WebhookHosts::default())
 }
 
 /// Sends all parts of an event until one is not delivered.

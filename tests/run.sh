@@ -11,7 +11,7 @@ say() { printf '\n== %s\n' "$*"; }
 fail() { echo "tests/run.sh: $*" >&2; exit 69; }
 
 command -v cargo >/dev/null || fail "cargo is missing: install Rust 1.91 or later"
-deploy/need.sh cc=gcc /usr/lib/rabbitmq/bin/rabbitmq-server=rabbitmq-server chromium=chromium chromedriver=chromium-driver
+deploy/need.sh cc=gcc /usr/lib/rabbitmq/bin/rabbitmq-server=rabbitmq-server chromium=chromium chromedriver=chromium-driver tinyproxy=tinyproxy microsocks=microsocks
 
 say "formatting"
 cargo fmt --check

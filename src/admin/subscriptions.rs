@@ -26,7 +26,7 @@ use crate::{
         Platform, PrivateOptions, Secret, Subscription, SubscriptionId, SubscriptionPage,
         SubscriptionSpec, SubscriptionState, SubscriptionView, TopicName, check_printable,
     },
-    platforms,
+    platforms::{self, WebhookHosts},
 };
 
 /// The default size of a page.
@@ -46,19 +46,20 @@ const SEALED_BYTES: usize = 64 * 1024;
 #[derive(Clone)]
 pub struct SubscriptionService {
     pub(super) store: Arc<dyn AdminStore>,
+    hosts: Arc<WebhookHosts>,
 }
 
 impl SubscriptionService {
-    /// The service of this store.
+    /// The service of this store. Webhooks may have these hosts besides the platforms' own.
     #[must_use]
-    pub fn new(store: Arc<dyn AdminStore>) -> Self {
-        Self { store }
+    pub fn new(store: Arc<dyn AdminStore>, hosts: WebhookHosts) -> Self {
+        Self { store, hosts: Arc::new(hosts) }
     }
 
     /// Adds a subscription. Adding the same robot to the same topic again
     /// succeeds and changes nothing.
     pub async fn add(&self, request: AddRequest) -> Result<AddResponse, ApiError> {
-        let added = self.store.add(vec![checked(request)?]).await?;
+        let added = self.store.add(vec![checked(request, &self.hosts)?]).await?;
         let none = || ApiError::Internal("an addition had no outcome".to_owned());
         let added = added.first().ok_or_else(none)?;
         Ok(AddResponse { id: added.id, existed: added.duplicate })
@@ -68,7 +69,9 @@ impl SubscriptionService {
     pub async fn import(&self, request: ImportRequest) -> Result<Vec<ImportResult>, ApiError> {
         let (mut good, mut refused) = (Vec::new(), Vec::new());
         for one in request.subscriptions {
-            let one = one.0.and_then(|spec| checked(spec).map_err(|refusal| refusal.to_string()));
+            let one = one
+                .0
+                .and_then(|spec| checked(spec, &self.hosts).map_err(|refusal| refusal.to_string()));
             refused.push(one.map(|one| good.push(one)).err());
         }
         let mut added = self.store.add(good).await?.into_iter();
@@ -192,7 +195,7 @@ impl SubscriptionService {
         let endpoint = request
             .endpoint
             .as_ref()
-            .map(|url| platforms::check_endpoint(platform, url.expose()))
+            .map(|url| platforms::check_endpoint(platform, url.expose(), &self.hosts))
             .transpose()
             .map_err(invalid)?;
         self.store.update(id, request.with_endpoint(endpoint)).await?;
@@ -215,8 +218,8 @@ impl SubscriptionService {
 }
 
 /// Checks an addition without the store: whether it would be refused for its own values.
-pub fn check(request: AddRequest) -> Result<(), ApiError> {
-    checked(request).map(|_| ())
+pub fn check(request: AddRequest, hosts: &WebhookHosts) -> Result<(), ApiError> {
+    checked(request, hosts).map(|_| ())
 }
 
 /// Checks that webhook and signing secret are not too long for any robot.
@@ -236,11 +239,16 @@ pub fn check_lengths(endpoint: Option<&Secret>, secret: Option<&Secret>) -> Resu
 }
 
 /// A checked addition, with the endpoint normalised.
-fn checked(request: AddRequest) -> Result<SubscriptionSpec, ApiError> {
-    let endpoint =
-        platforms::check_endpoint(request.platform, request.endpoint.expose()).map_err(invalid)?;
+fn checked(request: AddRequest, hosts: &WebhookHosts) -> Result<SubscriptionSpec, ApiError> {
+    let endpoint = request.endpoint.expose();
+    let endpoint = platforms::check_endpoint(request.platform, endpoint, hosts).map_err(invalid)?;
     check_texts(&request.private)?;
     check_secret(request.platform, request.secret.as_ref())?;
+    if platforms::is_flow(request.platform, endpoint.expose())
+        && request.secret.as_ref().is_some_and(|secret| !secret.expose().is_empty())
+    {
+        return Err(ApiError::Invalid("a flow has no signing secret: leave it out".to_owned()));
+    }
     let mut spec = request.with_endpoint(endpoint);
     spec.secret = spec.secret.filter(|secret| !secret.expose().is_empty());
     Ok(spec)

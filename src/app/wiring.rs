@@ -5,11 +5,11 @@
 //! Not here: the settings and their defaults (in each module), and the order of start and stop
 //! (`app.rs`).
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{AppError, open_files::OpenFiles};
+use super::{AppError, open_files::OpenFiles, outgoing};
 use crate::{
     admin::{self, DeadLetterServiceSettings},
     broker::{Topology, TopologySettings},
@@ -19,9 +19,8 @@ use crate::{
     fanout::{Decoder, Subscriptions, TemplateRegistry},
     pace::{Pace, PaceLog, PaceSettings},
     pipeline::{EarlyBudget, MemoryBudget, PipelineContext, Recovery},
-    platforms::main_host,
     private_file,
-    send::{HttpTransport, Sender, Transport},
+    send::{Sender, Transport},
     store::{FileLedger, Journal},
     telemetry::Telemetry,
 };
@@ -115,7 +114,11 @@ pub fn build(config: &Config, beyond: Dependencies) -> Result<Arc<PipelineContex
         decoder: decoder(config, templates),
         subscriptions,
         pace,
-        sender: Sender::new(transport, config.platforms.map(|_, section| section.base_url.clone())),
+        sender: Sender::new(
+            transport,
+            config.platforms.map(|_, section| section.base_url.clone()),
+            config.webhook_hosts(),
+        ),
         ledger: Arc::new(ledger),
         pace_log,
         recovery,
@@ -150,62 +153,11 @@ pub(super) fn remembered(config: &Config) -> Duration {
 pub(super) fn pace_settings(config: &Config) -> PaceSettings {
     let margin = config.pace.margin;
     let quotas = config.platforms.map(|_, platform| platform.quota(margin));
-    // The host that the messages finally reach. The address of a robot is sealed, so all addresses
-    // of one platform count as one host.
-    let hosts = config.platforms.map(|platform, section| {
-        let gateway = section.base_url.as_ref().and_then(|url| url.host_str());
-        gateway.unwrap_or_else(|| main_host(platform)).to_owned()
-    });
     PaceSettings {
         limits: config.pace.clone(),
         quotas,
-        hosts,
+        hosts: outgoing::effective_hosts(config),
         health: config.health,
         groups: config.groups.clone(),
-    }
-}
-
-/// The HTTP client.
-///
-/// # Errors
-///
-/// The TLS backend or the resolver cannot be initialised.
-pub(super) fn http_transport(config: &Config) -> Result<HttpTransport, AppError> {
-    let gateways = config.platforms.values().filter_map(|section| section.base_url.as_ref());
-    let hosts: HashSet<_> = gateways.filter_map(|url| url.host_str()).map(str::to_owned).collect();
-    let http_transport = HttpTransport::new(&config.send, hosts);
-    http_transport.map_err(|error| AppError::Client(error.without_url().into()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        config::NoEnvironment,
-        domain::{Platform, PlatformMap},
-    };
-
-    fn hosts(text: &str) -> PlatformMap<String> {
-        let config = Config::read("a test", text, &NoEnvironment)
-            .unwrap_or_else(|mistakes| panic!("{mistakes}"));
-        pace_settings(&config).hosts
-    }
-
-    #[test]
-    fn platforms_that_are_called_at_one_host_are_known_to_be() {
-        let own = hosts("");
-        for (platform, host) in own.iter() {
-            for (other, others) in own.iter() {
-                let same = platform.variant_of().unwrap_or(platform)
-                    == other.variant_of().unwrap_or(other);
-                assert_eq!(host == others, same, "{platform} and {other}");
-            }
-        }
-        let gateway = hosts(
-            "[platforms.lark]\nbase_url = \"http://Gateway.example:8080\"\n[platforms.wecom]\nbase_url = \"https://gateway.example\"\n",
-        );
-        assert_eq!(gateway.get(Platform::Lark), "gateway.example");
-        assert_eq!(gateway.get(Platform::WeCom), "gateway.example");
-        assert_eq!(gateway.get(Platform::DingTalk), own.get(Platform::DingTalk));
     }
 }

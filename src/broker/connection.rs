@@ -6,24 +6,19 @@
 //! (`frame_guard/`).
 
 use std::{
-    io::Read,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use lapin::{Connection, ConnectionProperties, tcp::OwnedTLSConfig, uri::AMQPUri};
-use rustls::{
-    RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject},
-};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     error::{BrokerError, while_connecting},
     frame_guard::{self, BodyBudget},
 };
-use crate::private_file;
+use crate::ca_file;
 
 /// The address of the broker and the settings of a connection.
 #[derive(Clone)]
@@ -88,23 +83,8 @@ impl Address {
     }
 }
 
-/// The content of a PEM file. It is checked here, because otherwise the TLS handshake would blame
-/// the certificate of the broker.
+/// The content of `broker.ca_file`.
 fn certificates(path: &Path) -> Result<String, BrokerError> {
-    let wrong = |why: String| BrokerError::CaFile { path: path.display().to_string(), why };
-    let mut text = String::new();
-    let read = private_file::open_regular(path).and_then(|mut file| file.read_to_string(&mut text));
-    read.map_err(|error| wrong(error.to_string()))?;
-    let mut trusted = RootCertStore::empty();
-    for found in CertificateDer::pem_slice_iter(text.as_bytes()) {
-        let certificate = found.map_err(|error| wrong(format!("it is not PEM: {error}")))?;
-        trusted
-            .add(certificate)
-            .map_err(|error| wrong(format!("a certificate in it cannot be read: {error}")))?;
-    }
-    if trusted.is_empty() {
-        Err(wrong("there is no certificate in it, as PEM".to_owned()))
-    } else {
-        Ok(text)
-    }
+    let wrong = |why| BrokerError::CaFile { path: path.display().to_string(), why };
+    ca_file::read(path).map_err(wrong)
 }

@@ -27,9 +27,7 @@ impl Backend {
     pub(super) async fn open(config: &Config) -> Result<Self, Failure> {
         Ok(match Client::find(&config.admin.socket).await {
             Some(client) => Self::Daemon(client),
-            None => {
-                Self::LocalStore(SubscriptionService::new(local_store::open_store(config).await?))
-            }
+            None => Self::LocalStore(local_store::subscriptions(config).await?),
         })
     }
 
@@ -39,7 +37,7 @@ impl Backend {
         let access = match Client::find(&config.admin.socket).await {
             Some(client) => return Ok(Self::Daemon(client)),
             None if dir.join("db").exists() => {
-                Self::LocalStore(SubscriptionService::new(local_store::open_store(config).await?))
+                Self::LocalStore(local_store::subscriptions(config).await?)
             }
             None => {
                 return Err(Failure::No(format!(

@@ -16,7 +16,7 @@ use crate::{
     telemetry::{TraceError, with_causes},
 };
 
-/// Checks key, store, admin API and broker, and prints each result. The first
+/// Checks key, store, admin API, proxies and broker, and prints each result. The first
 /// failure decides the exit code.
 pub(super) async fn run(config: &Config) -> Result<(), Failure> {
     print("configuration  ok");
@@ -44,6 +44,9 @@ pub(super) async fn run(config: &Config) -> Result<(), Failure> {
             store(config, key.as_ref())
         },
     );
+    for proxy in proxies(config).await {
+        report("proxy", proxy);
+    }
     let topology = Arc::new(Topology::new(app::topology_settings(config)));
     let checked = broker::check(&config.broker.address(), &topology, config.broker.declare).await;
     report("broker", checked.map_err(|error| super::broker_failure(&error)));
@@ -64,6 +67,25 @@ async fn admin(config: &Config, daemon: bool) -> Result<String, Failure> {
     let bound = admin::could_bind(socket, listen.filter(|_| token.is_some())).await;
     bound.map_err(|error| daemon_failure(&error.into()))?;
     Ok("ok".to_owned())
+}
+
+/// The proxies on the way to the platforms. Without a proxy nothing is tried.
+async fn proxies(config: &Config) -> Vec<Result<String, Failure>> {
+    let checks = match app::check_proxies(config).await {
+        Ok(checks) => checks,
+        Err(error) => return vec![Err(daemon_failure(&error))],
+    };
+    let found = checks.into_iter().map(|check| {
+        let failed: Vec<_> =
+            check.failed.iter().map(|(host, why)| format!("{host} ({why})")).collect();
+        let failed = failed.join(", ");
+        if !check.is_usable() {
+            return Err(Failure::Unavailable(format!("no platform is reached: {failed}")));
+        }
+        let reached = format!("ok through {}: {}", check.proxy, check.reached.join(", "));
+        Ok(if failed.is_empty() { reached } else { format!("{reached}; not reached: {failed}") })
+    });
+    found.collect()
 }
 
 /// The store's files. The store is not opened, because opening it would change it.

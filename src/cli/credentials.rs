@@ -148,8 +148,10 @@ fn quiet(args: &args::OptionArgs) -> Option<String> {
     Some(zone.map_or_else(|| spans.to_owned(), |zone| format!("{spans} {}", zone.trim())))
 }
 
+/// The first line that is not blank, and the line after it.
 fn two_lines(text: &str) -> (String, Option<String>) {
-    let mut lines = text.lines().map(|line| line.trim().to_owned());
+    let mut lines = text.trim_start_matches('\u{feff}').trim_start().lines();
+    let mut lines = lines.by_ref().map(|line| line.trim().to_owned());
     (lines.next().unwrap_or_default(), lines.next())
 }
 
@@ -169,4 +171,22 @@ fn ask(prompt: &str) -> Result<String, Failure> {
     rpassword::prompt_password(prompt).map(|text| text.trim().to_owned()).map_err(|error| {
         Failure::Usage(format!("nothing could be read from the terminal: {error}"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_webhook_is_the_first_line_that_is_not_blank_and_the_secret_the_line_after_it() {
+        for (text, endpoint, secret) in [
+            ("u\n", "u", None),
+            ("\u{feff}\r\n\n u \r\n s \r\n", "u", Some("s")),
+            ("u\n\n", "u", Some("")),
+            (" \n", "", None),
+        ] {
+            let (one, two) = two_lines(text);
+            assert_eq!((one.as_str(), two.as_deref()), (endpoint, secret), "{text:?}");
+        }
+    }
 }

@@ -24,6 +24,7 @@ use crate::{
         wire::{ImportItem, ImportRequest, ImportResult},
     },
     crypto::{MasterKey, TransferKey},
+    platforms::WebhookHosts,
 };
 
 /// How many subscriptions one request carries at most.
@@ -49,7 +50,11 @@ impl ImportReport {
     }
 }
 
-pub(super) async fn run(access: &Backend, import: &args::Import) -> Result<(), Failure> {
+pub(super) async fn run(
+    access: &Backend,
+    import: &args::Import,
+    hosts: &WebhookHosts,
+) -> Result<(), Failure> {
     let key = import
         .key
         .as_deref()
@@ -70,7 +75,7 @@ pub(super) async fn run(access: &Backend, import: &args::Import) -> Result<(), F
     let lines = import_lines::read(bar.wrap_read(input), path, import.format, key)?;
     let mut report = ImportReport::default();
     if import.dry_run {
-        dry_run(lines, &mut report);
+        dry_run(lines, &mut report, hosts);
     } else {
         send(access, lines, &mut report, &bar).await?;
     }
@@ -85,11 +90,15 @@ pub(super) async fn run(access: &Backend, import: &args::Import) -> Result<(), F
     }
 }
 
-fn dry_run(lines: impl Iterator<Item = ImportLine>, report: &mut ImportReport) {
+fn dry_run(
+    lines: impl Iterator<Item = ImportLine>,
+    report: &mut ImportReport,
+    hosts: &WebhookHosts,
+) {
     for line in lines {
         match line
             .content
-            .and_then(|request| admin::check(request).map_err(|refusal| refusal.to_string()))
+            .and_then(|request| admin::check(request, hosts).map_err(|refusal| refusal.to_string()))
         {
             Ok(()) => report.added += 1,
             Err(why) => report.refuse(line.number, &why),

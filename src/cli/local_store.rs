@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::exit::Failure;
 use crate::{
-    admin::ports::AdminStore,
+    admin::{SubscriptionService, ports::AdminStore},
     clock::Clock,
     config::Config,
     crypto::{KeyError, MasterKey},
@@ -31,6 +31,15 @@ pub(super) async fn open_store(config: &Config) -> Result<Arc<dyn AdminStore>, F
         Ok(store) => Ok(Arc::new(store?)),
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     }
+}
+
+/// The commands on subscriptions, on the opened store.
+///
+/// # Errors
+///
+/// If the key cannot be read, or another process has the store open.
+pub(super) async fn subscriptions(config: &Config) -> Result<SubscriptionService, Failure> {
+    Ok(SubscriptionService::new(open_store(config).await?, config.webhook_hosts()))
 }
 
 /// The exit code of a key that cannot be read.

@@ -46,7 +46,7 @@ pub(super) async fn run(config: &Config, command: args::Subscription) -> Result<
     match command {
         PreparedCommand::Add(request, json) => access.add(request, json).await,
         PreparedCommand::Update(id, request, json) => access.update(id, request, json).await,
-        PreparedCommand::Other(command) => access.perform(command).await,
+        PreparedCommand::Other(command) => access.perform(command, config).await,
     }
 }
 
@@ -58,7 +58,7 @@ enum PreparedCommand {
 }
 
 impl Backend {
-    async fn perform(&self, command: args::Subscription) -> Result<(), Failure> {
+    async fn perform(&self, command: args::Subscription, config: &Config) -> Result<(), Failure> {
         match command {
             args::Subscription::List {
                 topic,
@@ -88,7 +88,9 @@ impl Backend {
                 self.remove_topic(&parse_arg(&topic.unwrap_or_default())?, yes).await
             }
             args::Subscription::Export(export) => export::run(self, &export).await,
-            args::Subscription::Import(import) => import::run(self, &import).await,
+            args::Subscription::Import(import) => {
+                import::run(self, &import, &config.webhook_hosts()).await
+            }
             args::Subscription::Pause { id } => {
                 self.set_state(parse_arg(&id)?, SubscriptionState::Paused).await
             }

@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use super::{Config, reader::Reader};
+use super::{Config, PlatformSettings, reader::Reader};
+use crate::send::PlatformProxy;
 
 pub(super) fn cross_field(config: &Config, r: &mut Reader<'_>) {
     tiers(config, r);
@@ -38,6 +39,9 @@ pub(super) fn cross_field(config: &Config, r: &mut Reader<'_>) {
             r.cross_field(section, key, &format!("it is longer than {other}"));
         }
     }
+    if config.send.proxy.is_none() && config.send.proxy_auth_file.is_some() {
+        r.cross_field("send", "proxy_auth_file", "there is no send.proxy");
+    }
     if config.health.probe_min > config.health.probe_max {
         r.cross_field("health", "probe_min", "it is longer than health.probe_max");
     }
@@ -49,6 +53,7 @@ pub(super) fn cross_field(config: &Config, r: &mut Reader<'_>) {
         if section.penalty_min > section.penalty_max {
             r.cross_field(&name, "penalty_min", "it is longer than penalty_max");
         }
+        ways(section, &name, r);
     }
     if config.admin.listen.is_some() && config.admin.token_file.is_none() {
         r.cross_field("admin", "listen", "a TCP address needs admin.token_file, because the API gives access to every subscription");
@@ -65,6 +70,27 @@ pub(super) fn cross_field(config: &Config, r: &mut Reader<'_>) {
     }
     if config.broker.heartbeat < Duration::from_secs(1) {
         r.cross_field("broker", "heartbeat", "the protocol counts in whole seconds: at least 1s");
+    }
+}
+
+/// The settings of the way to one platform.
+fn ways(section: &PlatformSettings, name: &str, r: &mut Reader<'_>) {
+    let through = match &section.proxy {
+        Some(PlatformProxy::Through(_)) => true,
+        Some(PlatformProxy::Direct) | None => false,
+    };
+    if through && section.base_url.as_ref().is_some_and(|url| url.scheme() == "http") {
+        r.cross_field(
+            name,
+            "proxy",
+            "base_url begins with http://, so the proxy would read the webhooks: use https://",
+        );
+    }
+    if !through && section.proxy_auth_file.is_some() {
+        r.cross_field(name, "proxy_auth_file", "this platform has no proxy of its own");
+    }
+    if section.hosts.is_empty() && !section.private_networks.is_empty() {
+        r.cross_field(name, "private_networks", "it is for the hosts in `hosts`: name them there");
     }
 }
 

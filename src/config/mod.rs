@@ -27,7 +27,10 @@ pub use platforms::PlatformSettings;
 pub use sections::{Config, DeclaredSection, declared_sections};
 pub use values::ChangedSetting;
 
-use crate::private_file::{self, PrivateFileError};
+use crate::{
+    platforms::WebhookHosts,
+    private_file::{self, PrivateFileError},
+};
 
 /// The default path of the configuration.
 pub const DEFAULT_FILE: &str = "/etc/roomcast/roomcast.toml";
@@ -122,6 +125,12 @@ impl Config {
             ));
         }
         reader.finish(config)
+    }
+
+    /// The hosts that webhooks may have besides the platforms' own.
+    #[must_use]
+    pub fn webhook_hosts(&self) -> WebhookHosts {
+        WebhookHosts::new(self.platforms.map(|_, section| section.hosts.clone()))
     }
 
     /// The settings whose values differ from another configuration, sorted by name.

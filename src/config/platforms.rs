@@ -5,16 +5,23 @@
 //! Not here: the documented quotas, which are their defaults (`platforms/`), and the other
 //! sections, which their rooms declare.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    num::NonZeroU32,
+    path::PathBuf,
+    time::Duration,
+};
 
-use url::Url;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use url::{Host, Url};
 
 use super::reader::Reader;
 use crate::{
     domain::{self, Platform},
     pace::{PlatformQuota, WindowQuota},
     platforms::{DefaultLimits, default_limits},
-    settings::{DefaultValue, Form, Section, http_address, number, section, some_duration},
+    send::{PlatformProxy, platform_proxy},
+    settings::{DefaultValue, Form, Section, http_address, number, path, section, some_duration},
 };
 
 section! {
@@ -22,6 +29,17 @@ section! {
     pub struct PlatformSettings in "platforms.<platform>" {
         /// Sends to a gateway instead. It takes the place of scheme, host and port of the webhooks.
         base_url: Option<Url> = optional(origin(), "https://gateway.example"), AtStart;
+        /// Hosts that webhooks of the platform may have besides the platform's own: private
+        /// deployments, and flows (`www.feishu.cn`). With a port if that is not 443.
+        hosts: Vec<String> = many(webhook_host(), &[]), AtStart;
+        /// Private networks in which the hosts in `hosts` may be, such as `10.20.0.0/16`. Without
+        /// them no private address is called.
+        private_networks: Vec<IpNet> = many(private_network(), &[]), AtStart;
+        /// The proxy for this platform in place of `send.proxy`; `direct` for none.
+        proxy: Option<PlatformProxy> =
+            optional(platform_proxy(), "http://proxy.example:3128"), AtStart;
+        /// A file with `user:password` for this proxy (chmod 600).
+        proxy_auth_file: Option<PathBuf> = optional(path(), "/etc/roomcast/proxy.auth"), AtStart;
         /// How many messages a robot may send in a span of time. Every window applies at once; `[]`
         /// means no limit.
         windows: Vec<WindowQuota> = many(window(), &[]), AtReload;
@@ -97,6 +115,47 @@ fn window() -> Form<WindowQuota> {
             ));
         }
         Ok(WindowQuota { max: max.get(), span })
+    })
+}
+
+/// The host of a webhook, as it is in a webhook's normal form.
+fn webhook_host() -> Form<String> {
+    Form::new("host, or host:port", "", |text| {
+        let expected = "write a host name like chat.example, or with its port";
+        let url = Url::parse(&format!("https://{text}/")).map_err(|_| expected.to_owned())?;
+        let plain = !text.contains(['/', '@', '?', '#', '*']);
+        match url.host() {
+            Some(Host::Domain(name)) if plain => Ok(match url.port() {
+                Some(port) => format!("{name}:{port}"),
+                None => name.to_owned(),
+            }),
+            Some(Host::Ipv4(_) | Host::Ipv6(_)) => {
+                Err(format!("an address has no certificate: {expected}"))
+            }
+            _ => Err(expected.to_owned()),
+        }
+    })
+}
+
+/// A network that may be called though it is private. Networks that hold link-local addresses are
+/// refused, because clouds give out credentials there.
+fn private_network() -> Form<IpNet> {
+    Form::new("network", "at most a /8, or a /32 of IPv6", |text| {
+        let expected = || format!("{text:?} is not a network: write it like 10.20.0.0/16");
+        let network: IpNet = text.trim().parse().map_err(|_| expected())?;
+        let (narrowest, link_local): (u8, IpNet) = match network {
+            IpNet::V4(_) => (8, Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 0, 0), 16).into()),
+            IpNet::V6(_) => {
+                (32, Ipv6Net::new_assert(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10).into())
+            }
+        };
+        if network.prefix_len() < narrowest && !network.addr().is_loopback() {
+            return Err(format!("{text:?} is wider than a /{narrowest}: name the network itself"));
+        }
+        if network.contains(&link_local) || link_local.contains(&network) {
+            return Err(format!("{text:?} has link-local addresses, which are never called"));
+        }
+        Ok(network.trunc())
     })
 }
 

@@ -29,6 +29,9 @@ pub fn advice(platform: Platform, reason: DeadReason, code: &str) -> &'static st
             "the robot or its group does not exist any more: remove the subscription, or add one with the new webhook; discard"
         }
         (DeadReason::Refused, "too_large") => TOO_LARGE,
+        (DeadReason::Refused, "host_not_allowed") => {
+            "the webhook is at a host that is not the platform's: allow it in platforms.<name>.hosts and restart, or give the subscription its new webhook (`roomcast subscription update ID --endpoint-file -`), redrive"
+        }
         (DeadReason::Refused, "no_keyword") => {
             "the publisher's message in the platform's own form lacks the keyword on which the robot insists: correct what the publisher sends, or the subscription's --keyword, and redrive"
         }
@@ -40,6 +43,9 @@ pub fn advice(platform: Platform, reason: DeadReason, code: &str) -> &'static st
         }
         (DeadReason::Exhausted, "timeout" | "connect" | "dns" | "broken") => {
             "the platform could not be reached: check this machine's way to it, redrive"
+        }
+        (DeadReason::Exhausted, "proxy") => {
+            "the proxy on the way to the platform could not be used: `roomcast check` tries it; when it is well again, redrive"
         }
         (DeadReason::Exhausted, _) => {
             "the platform failed in every attempt: redrive when it works again"
@@ -99,6 +105,7 @@ mod tests {
             (Platform::Lark, DeadReason::Security, "19022", "allow this machine's address"),
             (Platform::Lark, DeadReason::RobotGone, "19007", "switched off"),
             (Platform::Lark, DeadReason::Refused, "19036", "larger than the platform takes"),
+            (Platform::Lark, DeadReason::Refused, "host_not_allowed", "platforms.<name>.hosts"),
             (Platform::Lark, DeadReason::RobotGone, "19001", "does not exist any more"),
             (Platform::WeCom, DeadReason::Refused, "45002", "larger than the platform takes"),
             (Platform::WeCom, DeadReason::Refused, "too_large", "larger than the platform takes"),

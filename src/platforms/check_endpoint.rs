@@ -3,70 +3,154 @@
 //! Owns the check and the normal form of a URL. Everything else is refused before it is stored: a
 //! subscription with any URL could make the daemon call any address.
 //!
-//! Not here: each platform's hosts and paths (`endpoint.rs` in its folder), and which IP addresses
-//! may be called (`send/guard.rs`).
+//! Not here: each platform's hosts and paths (`endpoint.rs` in its folder), further hosts
+//! (`webhook_hosts.rs`), pasted texts (`pasted_webhook.rs`), and which IP addresses may be called
+//! (`send/guard.rs`).
 
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
-    endpoint::{InvalidEndpoint, check_endpoint_length},
+    endpoint::{InvalidEndpoint, WebhookParts, check_endpoint_length, well_formed},
+    pasted_webhook::{is_more_than_a_url, unwrap},
     registry::profile,
+    webhook_hosts::WebhookHosts,
 };
 use crate::domain::{Endpoint, Platform};
 
+/// The schemes that an error names. Any other text before a colon may be a credential.
+const KNOWN_SCHEMES: [&str; 10] =
+    ["http", "ws", "wss", "ftp", "file", "dingtalk", "lark", "feishu", "wxwork", "mailto"];
+
 /// Checks a webhook URL against its platform and normalises it, so that all spellings of one URL
-/// are one robot.
-pub fn check_endpoint(platform: Platform, text: &str) -> Result<Endpoint, InvalidEndpoint> {
+/// are one robot. `hosts` has the hosts that the operator allows besides the platform's own.
+pub fn check_endpoint(
+    platform: Platform,
+    text: &str,
+    hosts: &WebhookHosts,
+) -> Result<Endpoint, InvalidEndpoint> {
     check_endpoint_length(text)?;
-    let url = Url::parse(text.trim()).map_err(|_| InvalidEndpoint::NotUrl)?;
-    let endpoint = normal_form(platform, &url);
+    let mut bare = unwrap(text);
+    if is_more_than_a_url(&bare) {
+        return Err(InvalidEndpoint::NotAlone { form: form(platform) });
+    }
+    if !bare.contains("://") {
+        bare = with_scheme(&bare, hosts).ok_or_else(|| not_url(platform, &bare))?;
+    }
+    let url = Url::parse(&bare).map_err(|_| InvalidEndpoint::NotUrl { form: form(platform) })?;
+    let endpoint = normal_form(platform, &url, hosts);
     // The parsed copy contains the credential, so it is wiped.
     drop(Zeroizing::new(String::from(url)));
     endpoint
 }
 
-fn normal_form(platform: Platform, url: &Url) -> Result<Endpoint, InvalidEndpoint> {
-    if url.scheme() != "https" {
-        let scheme = if url.scheme().len() <= 8 { url.scheme() } else { "something" };
-        return Err(InvalidEndpoint::NotHttps(scheme.to_owned()));
+/// The form of a platform's webhooks, for people.
+fn form(platform: Platform) -> String {
+    let (host, path) = (profile(platform).hosts().first(), profile(platform).webhook_path());
+    format!("https://{}{path}…", host.copied().unwrap_or_default())
+}
+
+/// The text with its scheme, if only that is missing: it begins with a known host.
+fn with_scheme(text: &str, hosts: &WebhookHosts) -> Option<Zeroizing<String>> {
+    let rest = text.trim_start_matches('/');
+    let host = rest.split('/').next().unwrap_or_default().to_ascii_lowercase();
+    let known = Platform::ALL.into_iter().any(|platform| hosts.allows(platform, &host));
+    known.then(|| Zeroizing::new(["https://", rest].concat()))
+}
+
+/// What a text without scheme and host is: a token, a signing secret, or anything.
+fn not_url(platform: Platform, text: &str) -> InvalidEndpoint {
+    let form = form(platform);
+    let name = profile(platform).webhook_path().trim_end_matches('=').rsplit(['?', '/']).next();
+    let name = name.filter(|name| !name.is_empty()).unwrap_or("token");
+    let value = text.trim_start_matches('?').strip_prefix(name).unwrap_or(text);
+    let value = value.strip_prefix('=').unwrap_or(value);
+    if text.starts_with("SEC") && well_formed(text, name).is_ok() {
+        return InvalidEndpoint::SigningSecret { form };
     }
-    let host = url.host_str().unwrap_or_default();
-    if !profile(platform).hosts().contains(&host) {
-        return Err(foreign(platform, host));
+    match well_formed(value, name) {
+        Ok(_) => InvalidEndpoint::TokenAlone { name, form },
+        Err(_) => InvalidEndpoint::NotUrl { form },
+    }
+}
+
+fn normal_form(
+    platform: Platform,
+    url: &Url,
+    hosts: &WebhookHosts,
+) -> Result<Endpoint, InvalidEndpoint> {
+    if url.scheme() != "https" {
+        let known = KNOWN_SCHEMES.into_iter().find(|known| *known == url.scheme());
+        return Err(InvalidEndpoint::NotHttps(known.unwrap_or("something")));
+    }
+    let name = url.host_str().unwrap_or_default();
+    let host = match url.port() {
+        Some(port) => format!("{name}:{port}"),
+        None => name.to_owned(),
+    };
+    if !hosts.allows(platform, &host) {
+        return Err(if url.port().is_some() && hosts.allows(platform, name) {
+            InvalidEndpoint::Extra("port")
+        } else {
+            foreign(platform, url, &host, hosts)
+        });
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(InvalidEndpoint::Extra("user or password"));
     }
-    if url.port().is_some() {
-        return Err(InvalidEndpoint::Extra("port"));
-    }
     if url.fragment().is_some() {
         return Err(InvalidEndpoint::Extra("fragment (#)"));
     }
-    let (path, token) = (profile(platform).webhook_path(), profile(platform).token(url)?);
+    let WebhookParts { path, token } = profile(platform).webhook(url)?;
     // Built at once, so that no shorter copy of the credential stays in memory.
-    Ok(Endpoint::new(["https://", host, path, &token].concat()))
+    Ok(Endpoint::new(["https://", &host, path, &token].concat()))
 }
 
-fn foreign(platform: Platform, host: &str) -> InvalidEndpoint {
-    let owner = Platform::ALL.into_iter().find(|one| profile(*one).hosts().contains(&host));
-    match owner {
-        Some(owner) => InvalidEndpoint::OtherPlatform(owner),
+/// What a URL is whose host is not one of the platform's.
+fn foreign(platform: Platform, url: &Url, host: &str, hosts: &WebhookHosts) -> InvalidEndpoint {
+    let owner = Platform::ALL.into_iter().find(|one| hosts.allows(*one, host));
+    if let Some(owner) = owner {
+        return InvalidEndpoint::OtherPlatform(owner);
+    }
+    if profile(platform).is_flow(url.path()) {
+        return InvalidEndpoint::Flow { platform, host: shown(host) };
+    }
+    let has_pages = |one: &Platform| {
+        let domains = profile(*one).page_domains().iter();
+        domains.copied().any(|domain| {
+            let before = host.strip_suffix(domain);
+            before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
+        })
+    };
+    match Platform::ALL.into_iter().find(has_pages) {
+        Some(_) => InvalidEndpoint::Page { host: shown(host), form: form(platform) },
         None => InvalidEndpoint::Host {
             platform,
-            found: host.to_owned(),
+            found: shown(host),
             expected: profile(platform).hosts().join(" or "),
         },
     }
 }
 
+/// The host, for an error. A part that could be a credential is left out.
+fn shown(host: &str) -> String {
+    const LABEL_MAX: usize = 24;
+    let is_name = host.contains('.') || host.len() < 16;
+    let parts = host.split('.').map(|part| match part.len() {
+        0..=LABEL_MAX if is_name => part,
+        _ => "…",
+    });
+    parts.collect::<Vec<_>>().join(".")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::PlatformMap;
 
     fn check(platform: Platform, text: &str) -> Result<String, InvalidEndpoint> {
-        check_endpoint(platform, text).map(|endpoint| endpoint.expose().to_owned())
+        let checked = check_endpoint(platform, text, &WebhookHosts::default());
+        checked.map(|endpoint| endpoint.expose().to_owned())
     }
 
     #[test]
@@ -75,6 +159,12 @@ mod tests {
         for text in [
             ding,
             " https://oapi.dingtalk.com/robot/send?access_token=0123456789abcdef \n",
+            "oapi.dingtalk.com/robot/send?access_token=0123456789abcdef",
+            "//OAPI.dingtalk.com/robot/send?access_token=0123456789abcdef",
+            "\"https:\\/\\/oapi.dingtalk.com\\/robot\\/send?access_token\\u003d0123456789abcdef\",",
+            "<https://oapi.dingtalk.com/robot/send?access_token=0123456789abcdef>",
+            "https://oapi.dingtalk.com/robot/send?access_token=0123456789abcdef&amp;timestamp=1&amp;sign=x",
+            "https%3A%2F%2Foapi.dingtalk.com%2Frobot%2Fsend%3Faccess_token%3D0123456789abcdef",
             "HTTPS://OAPI.DingTalk.com:443/robot/send?access_token=0123456789abcdef",
             "https://oapi.dingtalk.com/robot/send?access_token=0123456789abcdef&timestamp=1&sign=x%3D",
         ] {
@@ -107,14 +197,13 @@ mod tests {
             expected: "oapi.dingtalk.com or oapi.dingtalk.io".to_owned(),
         };
         for (platform, text, mistake) in [
-            (ding, "", M::NotUrl),
-            (ding, "oapi.dingtalk.com/robot/send?access_token=12345678", M::NotUrl),
+            (ding, "", M::NotUrl { form: form(ding) }),
             (
                 ding,
                 "http://oapi.dingtalk.com/robot/send?access_token=12345678",
-                M::NotHttps("http".to_owned()),
+                M::NotHttps("http"),
             ),
-            (ding, "file:///etc/passwd", M::NotHttps("file".to_owned())),
+            (ding, "file:///etc/passwd", M::NotHttps("file")),
             (
                 ding,
                 "https://evil.example/robot/send?access_token=12345678",
@@ -211,8 +300,139 @@ mod tests {
     }
 
     #[test]
+    fn a_near_miss_is_answered_with_the_whole_form_of_the_webhook() {
+        let (ding, lark, wecom) = (Platform::DingTalk, Platform::Lark, Platform::WeCom);
+        let token = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+        let uuid = "1bd8b1a2-1111-2222-3333-444455556666";
+        let forms = [
+            (ding, "https://oapi.dingtalk.com/robot/send?access_token=…"),
+            (lark, "https://open.feishu.cn/open-apis/bot/v2/hook/…"),
+            (wecom, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=…"),
+        ];
+        for (platform, text, says) in [
+            (ding, token.to_owned(), "this is the access_token alone"),
+            (ding, format!("access_token={token}"), "this is the access_token alone"),
+            (ding, format!("?access_token={token}\n"), "this is the access_token alone"),
+            (lark, format!("\"{uuid}\""), "this is the token alone"),
+            (wecom, uuid.to_owned(), "this is the key alone"),
+            (wecom, format!("key={uuid}"), "this is the key alone"),
+            (ding, format!("SEC{token}"), "this is a signing secret"),
+            (ding, format!("/robot/send?access_token={token}"), "is not a URL"),
+            (lark, format!("hook/{uuid}"), "is not a URL"),
+            (wecom, "我的机器人".to_owned(), "is not a URL"),
+            (wecom, "https://".to_owned(), "is not a URL"),
+            (
+                wecom,
+                format!("https：//qyapi.weixin.qq.com/cgi-bin/webhook/send?key={uuid}"),
+                "is not a URL",
+            ),
+            (wecom, format!("key: {uuid}"), "give the URL alone"),
+            (
+                wecom,
+                format!("curl 'https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key={uuid}' -d x"),
+                "give the URL alone",
+            ),
+            (
+                ding,
+                format!("https://oapi.dingtalk.com/robot/send?access_token={token}\nSEC{token}"),
+                "give the URL alone",
+            ),
+            (ding, format!("{{\"webhook\":\"{token}\"}}"), "give the URL alone"),
+            (
+                ding,
+                "https://open-dev.dingtalk.com/fe/app#/corp/robot".to_owned(),
+                "pages for people",
+            ),
+            (lark, "https://tenant.feishu.cn/docx/abc".to_owned(), "pages for people"),
+            (lark, "https://www.larksuite.com/hc/en-US".to_owned(), "pages for people"),
+            (wecom, "https://work.weixin.qq.com/wework_admin/frame".to_owned(), "pages for people"),
+        ] {
+            let says_form = forms.iter().find(|(one, _)| *one == platform).unwrap().1;
+            let Err(mistake) = check(platform, &text) else { panic!("{text}") };
+            let words = mistake.to_string();
+            assert!(words.contains(says) && words.contains(says_form), "{text}: {words}");
+            assert!(!words.contains("0123456789") && !words.contains("1bd8"), "{words}");
+        }
+        for (platform, text, says) in [
+            (lark, "https://open.feishu.cn/app/cli_0123", "not the address of a page"),
+            (
+                lark,
+                "https://www.feishu.cn/flow/api/trigger-webhook/0123456789abcdef",
+                "platforms.lark.hosts = [\"www.feishu.cn\"]",
+            ),
+            (
+                lark,
+                "https://open.lark.test/open-apis/bot/v2/hook/0123456789abcdef",
+                "the operator allows the host of a private deployment in platforms.lark.hosts",
+            ),
+            (ding, "https://hooks.slack.com/services/T0/B0/0123456789abcdef", "hooks.slack.com"),
+            (ding, "dingtalk://dingtalkclient/page/link?url=x", "begins with dingtalk://"),
+            (
+                wecom,
+                "https://oapi.dingtalk.com/robot/send?access_token=0123456789",
+                "--platform dingtalk",
+            ),
+        ] {
+            let Err(mistake) = check(platform, text) else { panic!("{text}") };
+            assert!(mistake.to_string().contains(says), "{text}: {mistake}");
+            assert!(!mistake.to_string().contains("0123456789"), "{mistake}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_the_operator_allows_is_one_of_its_platform_alone() {
+        let mut allowed = PlatformMap::from_fn(|_| Vec::new());
+        *allowed.get_mut(Platform::Lark) =
+            ["open.lark.test", "lark.test:8443", "www.feishu.cn"].map(str::to_owned).to_vec();
+        let hosts = WebhookHosts::new(allowed);
+        let check = |platform, text: &str| {
+            let checked = check_endpoint(platform, text, &hosts);
+            checked.map(|endpoint| endpoint.expose().to_owned())
+        };
+        for good in [
+            "https://open.lark.test/open-apis/bot/v2/hook/12345678",
+            "https://lark.test:8443/open-apis/bot/v2/hook/12345678",
+            "https://www.feishu.cn/flow/api/trigger-webhook/12345678",
+            "https://open.feishu.cn/open-apis/bot/v2/hook/12345678",
+        ] {
+            assert_eq!(check(Platform::Lark, good).as_deref(), Ok(good));
+        }
+        use InvalidEndpoint as M;
+        for (platform, text, mistake) in [
+            (
+                Platform::WeCom,
+                "https://open.lark.test/cgi-bin/webhook/send?key=12345678",
+                M::OtherPlatform(Platform::Lark),
+            ),
+            (
+                Platform::Lark,
+                "https://open.lark.test:444/open-apis/bot/v2/hook/12345678",
+                M::Extra("port"),
+            ),
+            (
+                Platform::Lark,
+                "https://open.lark.test/other/12345678",
+                M::Path("/open-apis/bot/v2/hook/…"),
+            ),
+        ] {
+            assert_eq!(check(platform, text), Err(mistake), "{text}");
+        }
+        for text in [
+            "https://x.open.lark.test/open-apis/bot/v2/hook/12345678",
+            "https://lark.test/open-apis/bot/v2/hook/12345678",
+        ] {
+            assert!(matches!(check(Platform::Lark, text), Err(M::Host { .. })), "{text}");
+        }
+    }
+
+    #[test]
     fn no_mistake_repeats_the_token() {
         for text in [
+            "https://TOPSECRET-TOPSECRET",
+            "https://TOPSECRET-TOPSECRET-TOPSECRET.example/x",
+            "topsecret://x",
+            "TOPSECRET.TOPSECRET",
+            "SECTOPSECRETTOPSECRET",
             "http://oapi.dingtalk.com/robot/send?access_token=TOPSECRET",
             "https://evil.example/robot/send?access_token=TOPSECRET",
             "https://oapi.dingtalk.com/robot/send?access_token=TOPSECRET!",

@@ -20,13 +20,44 @@ pub enum InvalidEndpoint {
     )]
     TooLong(usize),
     /// It is not a URL.
-    #[error("the webhook is not a URL: copy it from the robot's settings, it begins with https://")]
-    NotUrl,
+    #[error(
+        "the webhook is not a URL: copy it whole from the robot's settings, it has the form {form}"
+    )]
+    NotUrl {
+        /// The form of the platform's webhooks.
+        form: String,
+    },
+    /// It is a URL with something beside it, or in two pieces.
+    #[error(
+        "the webhook has a blank, a line break or a mark that no URL has: give the URL alone, in one piece, in the form {form}"
+    )]
+    NotAlone {
+        /// The form of the platform's webhooks.
+        form: String,
+    },
+    /// It is only the token at the end of a webhook.
+    #[error("this is the {name} alone: give the whole webhook, in the form {form}")]
+    TokenAlone {
+        /// What the platform calls its token.
+        name: &'static str,
+        /// The form of the platform's webhooks.
+        form: String,
+    },
+    /// It is a signing secret.
+    #[error(
+        "this is a signing secret (SEC…): give the webhook first, in the form {form}, and the secret beside it"
+    )]
+    SigningSecret {
+        /// The form of the platform's webhooks.
+        form: String,
+    },
     /// Its scheme is not https.
     #[error("the webhook begins with {0}://: only https:// is accepted")]
-    NotHttps(String),
+    NotHttps(&'static str),
     /// Its host is not one of the platform's.
-    #[error("the webhook's host {found} is not one of {platform}: expected {expected}")]
+    #[error(
+        "the webhook's host {found} is not one of {platform}: expected {expected}; the operator allows the host of a private deployment in platforms.{platform}.hosts"
+    )]
     Host {
         /// The platform for which it was given.
         platform: Platform,
@@ -35,6 +66,26 @@ pub enum InvalidEndpoint {
         /// The platform's hosts.
         expected: String,
     },
+    /// It starts a flow, and its host is not allowed.
+    #[error(
+        "the webhook starts a flow of {platform} and is not a robot's: the operator allows it with platforms.{platform}.hosts = [\"{host}\"]"
+    )]
+    Flow {
+        /// The platform.
+        platform: Platform,
+        /// Its host.
+        host: String,
+    },
+    /// It is a page for people.
+    #[error(
+        "{host} has pages for people, not webhooks: copy the webhook from the robot's settings in the group, it has the form {form}"
+    )]
+    Page {
+        /// Its host.
+        host: String,
+        /// The form of the platform's webhooks.
+        form: String,
+    },
     /// It belongs to another platform.
     #[error("the webhook is one of {0}: say --platform {0}")]
     OtherPlatform(Platform),
@@ -42,7 +93,9 @@ pub enum InvalidEndpoint {
     #[error("the webhook has a {0}: copy it from the robot's settings as it is")]
     Extra(&'static str),
     /// Its path is not the platform's.
-    #[error("the webhook's path is not {0}")]
+    #[error(
+        "the webhook's path is not {0}: copy the webhook from the robot's settings in the group, not the address of a page"
+    )]
     Path(&'static str),
     /// A kind of URL that looks valid but cannot be used.
     #[error("{0}")]
@@ -61,6 +114,14 @@ pub enum InvalidEndpoint {
 /// The most bytes of a webhook. A host, a path and a token of at most 256 characters are far
 /// shorter.
 const ENDPOINT_BYTES_MAX: usize = 2048;
+
+/// The parts of a webhook behind its host.
+pub(super) struct WebhookParts {
+    /// What stands between host and token, in the platform's own form.
+    pub(super) path: &'static str,
+    /// The credential.
+    pub(super) token: Zeroizing<String>,
+}
 
 /// Checks that a text is short enough for a webhook of any platform.
 pub fn check_endpoint_length(text: &str) -> Result<(), InvalidEndpoint> {

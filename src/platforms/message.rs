@@ -18,9 +18,10 @@ use super::{
     plainer::{Passage, words_of},
     profile::SigningContext,
     registry::profile,
+    webhook_hosts::is_flow,
 };
 use crate::domain::{
-    Delivery, Endpoint, EventContent, FeatureSet, Language, LongTextPolicy, Mentions,
+    Delivery, Endpoint, EventContent, FeatureSet, Format, Language, LongTextPolicy, Mentions,
     MessageFeature, Part, Platform, PlatformContent, PrivateOptions, Secret, Subscription,
     SubscriptionOptions, TextBody, Timestamp,
 };
@@ -63,6 +64,8 @@ pub struct RenderTarget {
     pub too_long: LongTextPolicy,
     /// The language of what roomcast itself writes.
     pub language: Language,
+    /// Whether the webhook starts a flow, which reads the text of a plain message.
+    pub is_flow: bool,
 }
 
 impl RenderTarget {
@@ -87,6 +90,7 @@ impl RenderTarget {
             mentions: private.mentions.clone(),
             too_long: options.too_long,
             language: facts::language(platform, webhook, options),
+            is_flow: is_flow(platform, webhook),
         }
     }
 
@@ -246,6 +250,10 @@ fn draft<'a>(content: &'a EventContent, variant: &Variant) -> Result<Draft<'a>, 
             color: own.color.as_deref(),
             ..Passage::plain(String::new())
         };
+        // A flow finds the text at one place, and no member reads it there.
+        if target.is_flow {
+            return Passage { format: Format::Text, ..passage };
+        }
         let mentions = content.mentions.and(&own.mentions).and(&target.mentions);
         passage.mentioning(platform, mentions)
     };

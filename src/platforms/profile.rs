@@ -9,12 +9,11 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use url::Url;
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
 use super::{
     answer_rule::AnswerRule,
     body::{RenderedBody, TextMessage, Unsendable},
-    endpoint::InvalidEndpoint,
+    endpoint::{InvalidEndpoint, WebhookParts},
     field::{Checked, Field},
     reply::{HttpReply, PlatformReply},
 };
@@ -31,12 +30,20 @@ pub(super) trait PlatformProfile: Sync {
     /// What stands between the host and the token of its webhooks.
     fn webhook_path(&self) -> &'static str;
 
-    /// The token of a webhook at one of its hosts.
+    /// The domains under which it has its pages for people.
+    fn page_domains(&self) -> &'static [&'static str];
+
+    /// The path and the token of a webhook at one of its hosts.
     ///
     /// # Errors
     ///
     /// The URL is not a webhook of this platform.
-    fn token(&self, url: &Url) -> Result<Zeroizing<String>, InvalidEndpoint>;
+    fn webhook(&self, url: &Url) -> Result<WebhookParts, InvalidEndpoint>;
+
+    /// Whether a webhook with this path starts a flow, and is not a robot.
+    fn is_flow(&self, _path: &str) -> bool {
+        false
+    }
 
     /// Whether its robots may have a signing secret.
     fn takes_secret(&self) -> bool;

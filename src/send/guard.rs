@@ -1,36 +1,55 @@
 //! The guard against calls to private addresses. Without it, a platform's name that resolves to a
 //! private address would open the internal network to webhooks.
 //!
-//! Owns which addresses are public, and the exception for the operator's gateways.
+//! Owns which addresses are public, and the exceptions that an operator makes.
 //!
 //! Not here: addresses written in place of a name (`http_transport.rs`), and the rules for webhook
 //! URLs (`platforms/check_endpoint.rs`).
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
 };
 
+use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// A name resolved to private addresses only.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the host resolves to a private address, which is not called; platforms.<name>.base_url is the way to a gateway inside"
+    "the host resolves to a private address, which is not called; platforms.<name>.private_networks allows it for a host in platforms.<name>.hosts, and platforms.<name>.base_url is the way to a gateway inside"
 )]
 pub(super) struct PrivateAddressError;
 
-/// Resolves names to public addresses. The hosts of gateways belong to the operator, and may have
-/// any address.
-pub(super) struct GuardedResolver {
-    pub(super) gateways: Arc<HashSet<String>>,
+/// The hosts that the operator allows to have private addresses.
+#[derive(Clone, Debug, Default)]
+pub struct PrivateHosts {
+    /// Hosts that may have any address: those of gateways and proxies, which are the operator's.
+    pub any: HashSet<String>,
+    /// The networks in which a host may be, besides the public ones.
+    pub networks: HashMap<String, Vec<IpNet>>,
 }
+
+impl PrivateHosts {
+    /// Whether a host may be called at this address.
+    pub(super) fn allow(&self, host: &str, address: IpAddr) -> bool {
+        let in_network = |networks: &Vec<IpNet>| {
+            networks.iter().any(|network| network.contains(&address.to_canonical()))
+        };
+        is_global(address)
+            || self.any.contains(host)
+            || self.networks.get(host).is_some_and(in_network)
+    }
+}
+
+/// Resolves names to the addresses at which they may be called.
+pub(super) struct GuardedResolver(pub(super) Arc<PrivateHosts>);
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let gateways = Arc::clone(&self.gateways);
+        let hosts = Arc::clone(&self.0);
         Box::pin(async move {
             // The caller sets the port.
             let found: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
@@ -39,11 +58,8 @@ impl Resolve for GuardedResolver {
                     io::Error::new(io::ErrorKind::NotFound, "the name has no address").into()
                 );
             }
-            let allowed: Vec<SocketAddr> = if gateways.contains(name.as_str()) {
-                found
-            } else {
-                found.into_iter().filter(|address| is_global(address.ip())).collect()
-            };
+            let may_be_called = |one: &SocketAddr| hosts.allow(name.as_str(), one.ip());
+            let allowed: Vec<_> = found.into_iter().filter(may_be_called).collect();
             if allowed.is_empty() {
                 return Err(PrivateAddressError.into());
             }
@@ -53,7 +69,7 @@ impl Resolve for GuardedResolver {
 }
 
 /// Whether an address is public.
-pub(super) fn is_global(address: IpAddr) -> bool {
+fn is_global(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => v4_is_global(address),
         IpAddr::V6(address) => match contained_v4(address) {
@@ -105,6 +121,31 @@ fn v6_is_global(address: Ipv6Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_private_network_is_open_to_the_hosts_that_may_be_in_it_and_to_no_others() {
+        let hosts = PrivateHosts {
+            any: HashSet::from(["gateway.test".to_owned()]),
+            networks: HashMap::from([(
+                "lark.test".to_owned(),
+                vec!["10.20.0.0/16".parse().unwrap(), "fd00:1::/32".parse().unwrap()],
+            )]),
+        };
+        for (host, address, expected) in [
+            ("lark.test", "10.20.1.2", true),
+            ("lark.test", "::ffff:10.20.1.2", true),
+            ("lark.test", "fd00:1::7", true),
+            ("lark.test", "8.8.8.8", true),
+            ("lark.test", "10.21.0.1", false),
+            ("lark.test", "127.0.0.1", false),
+            ("lark.test", "169.254.169.254", false),
+            ("gateway.test", "127.0.0.1", true),
+            ("open.feishu.cn", "10.20.1.2", false),
+            ("x.lark.test", "10.20.1.2", false),
+        ] {
+            assert_eq!(hosts.allow(host, address.parse().unwrap()), expected, "{host} {address}");
+        }
+    }
 
     #[test]
     fn only_addresses_of_the_public_internet_are_outside() {

@@ -1,13 +1,12 @@
-//! The HTTP client: one client for all platforms, with each important default set explicitly.
+//! One HTTP request to a platform, and its answer.
 //!
-//! Owns the limits of one request: deadline, size of the answer, no redirect, no proxy, no retry.
+//! Owns the limits of one request: deadline, and size of the answer.
 //!
-//! Not here: the addresses that may be called (`guard.rs`), and the repetition of failed attempts
-//! (`settle/schedule.rs`).
+//! Not here: the clients and their proxies (`clients.rs`), the addresses that may be called
+//! (`guard.rs`), and the repetition of failed attempts (`settle/schedule.rs`).
 
 use std::{
-    collections::HashSet,
-    error::Error,
+    net::IpAddr,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -15,21 +14,23 @@ use std::{
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use reqwest::{
-    Client, StatusCode,
+    Client, StatusCode, Url,
     header::{
         ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER,
     },
-    redirect::Policy,
 };
 
-use crate::{
-    domain::Timestamp,
-    settings::{number, section, some_duration},
-};
+use crate::domain::{Platform, Timestamp};
 
 use super::{
-    HttpResponse, Request, RetryAfter, Transport, TransportError, content_coding,
-    guard::{GuardedResolver, PrivateAddressError, is_global},
+    HttpResponse, Request, RetryAfter, Transport, TransportError,
+    clients::{BuildTransportError, OutgoingClients, OutgoingRoutes},
+    content_coding,
+    failure::{failed, transport_error},
+    guard::{PrivateAddressError, PrivateHosts},
+    proxy::{self, ProxyRoute},
+    proxy_words,
+    settings::HttpTransportSettings,
 };
 
 /// The largest part of an answer that is read, in bytes, packed and unpacked. No platform's answer
@@ -38,24 +39,18 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Lark's gateway sends the number of seconds until its limit resets.
 const RATE_RESET: HeaderName = HeaderName::from_static("x-ogw-ratelimit-reset");
 
-section! {
-    /// The HTTP requests to the platforms.
-    pub struct HttpTransportSettings in "send" {
-        /// How long opening a connection to a platform may take.
-        connect_timeout: Duration = one(some_duration(), "5s"), AtStart;
-        /// How long an attempt may take, from the first byte sent to the last byte of the answer.
-        deadline: Duration = one(some_duration(), "15s"), AtStart;
-        /// How many idle connections to one host are kept open. Fewer than `pace.in_flight_max` for
-        /// each platform that is called there means new connections under load.
-        pool_idle_per_host: usize = one(number(0..=10_000), "256"), AtStart;
-    }
-}
-
 /// Sends requests over HTTP.
 pub struct HttpTransport {
-    client: Client,
-    deadline: Duration,
-    gateways: Arc<HashSet<String>>,
+    clients: OutgoingClients,
+    settings: HttpTransportSettings,
+    hosts: Arc<PrivateHosts>,
+}
+
+/// The route of one request.
+struct Route<'a> {
+    client: &'a Client,
+    /// The proxy on it.
+    proxy: Option<&'a ProxyRoute>,
 }
 
 /// Chooses the cryptography of TLS for the whole process, including the broker's connections. A
@@ -65,46 +60,80 @@ pub fn install_crypto_provider() {
 }
 
 impl HttpTransport {
-    /// Builds the client. Call [`install_crypto_provider`] before. `gateways` are hosts that may
-    /// have private addresses.
+    /// Builds the clients. Call [`install_crypto_provider`] before.
     ///
     /// # Errors
     ///
-    /// The TLS backend or the resolver cannot be initialised.
+    /// `send.ca_file` cannot be used, or the TLS backend or the resolver cannot be initialised.
     pub fn new(
         settings: &HttpTransportSettings,
-        gateways: HashSet<String>,
-    ) -> Result<Self, reqwest::Error> {
-        let gateways = Arc::new(gateways);
-        let client = Client::builder()
-            .user_agent(concat!("roomcast/", env!("CARGO_PKG_VERSION")))
-            .no_proxy()
-            .redirect(Policy::none())
-            .referer(false)
-            .retry(reqwest::retry::never())
-            .connect_timeout(settings.connect_timeout)
-            .pool_max_idle_per_host(settings.pool_idle_per_host)
-            .tcp_keepalive(Duration::from_secs(30))
-            .tcp_nodelay(true)
-            .dns_resolver(Arc::new(GuardedResolver { gateways: Arc::clone(&gateways) }))
-            .build()?;
-        Ok(Self { client, deadline: settings.deadline, gateways })
+        routes: &OutgoingRoutes,
+    ) -> Result<Self, BuildTransportError> {
+        let hosts = Arc::new(routes.private_hosts.clone());
+        let clients = OutgoingClients::build(settings, routes, &hosts)?;
+        Ok(Self { clients, settings: settings.clone(), hosts })
     }
 
-    async fn exchange(&self, request: Request) -> Result<HttpResponse, TransportError> {
-        let url = reqwest::Url::parse(request.url.expose())
-            .map_err(|_| transport_error("broken", "the URL cannot be read"))?;
+    /// Tries to reach a host of a platform, without a webhook: any answer will do.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be reached. If a proxy refuses it, the error has the proxy's own words.
+    pub async fn probe(&self, platform: Platform, host: &str) -> Result<(), TransportError> {
+        let url = format!("https://{host}/");
+        let probing = async {
+            let (url, route) = self.route(platform, &url)?;
+            let sent = route.client.head(url).send().await;
+            let failure = match sent {
+                Ok(_) => return Ok(()),
+                Err(error) => failed(error, route.proxy.map(|proxy| &proxy.address)),
+            };
+            let words = match route.proxy {
+                Some(proxy) if failure.code == "proxy" => proxy_words::of(proxy, host).await,
+                _ => None,
+            };
+            Err(match words {
+                Some(words) => transport_error("proxy", &format!("{}: {words}", failure.detail)),
+                None => failure,
+            })
+        };
+        self.in_time(probing).await
+    }
+
+    /// The URL, and the route to it, if it may be called.
+    fn route(&self, platform: Platform, url: &str) -> Result<(Url, Route<'_>), TransportError> {
+        let url =
+            Url::parse(url).map_err(|_| transport_error("broken", "the URL cannot be read"))?;
         // The resolver sees only names. So an address in place of a name is checked here.
-        let literal = match url.host() {
+        let literal: Option<IpAddr> = match url.host() {
             Some(url::Host::Ipv4(address)) => Some(address.into()),
             Some(url::Host::Ipv6(address)) => Some(address.into()),
             _ => None,
         };
-        let gateway = url.host_str().is_some_and(|host| self.gateways.contains(host));
-        if !gateway && literal.is_some_and(|address| !is_global(address)) {
+        let host = url.host_str().unwrap_or_default();
+        if literal.is_some_and(|address| !self.hosts.allow(host, address)) {
             return Err(transport_error("dns", &PrivateAddressError.to_string()));
         }
-        let sent = self
+        let (client, proxy) = self.clients.of(platform);
+        let proxy = proxy.filter(|_| !proxy::is_exception(&self.settings.no_proxy, host));
+        Ok((url, Route { client, proxy }))
+    }
+
+    async fn in_time<T>(
+        &self,
+        exchange: impl Future<Output = Result<T, TransportError>>,
+    ) -> Result<T, TransportError> {
+        let deadline = self.settings.deadline;
+        tokio::time::timeout(deadline, exchange).await.unwrap_or_else(|_| {
+            let words = format!("no whole answer within {} s", deadline.as_secs());
+            Err(transport_error("timeout", &words))
+        })
+    }
+
+    async fn exchange(&self, request: Request) -> Result<HttpResponse, TransportError> {
+        let (url, route) = self.route(request.platform, request.url.expose())?;
+        let failed = |error| failed(error, route.proxy.map(|proxy| &proxy.address));
+        let sent = route
             .client
             .post(url)
             .header(CONTENT_TYPE, "application/json; charset=utf-8")
@@ -140,34 +169,8 @@ impl HttpTransport {
 #[async_trait]
 impl Transport for HttpTransport {
     async fn send(&self, request: Request) -> Result<HttpResponse, TransportError> {
-        match tokio::time::timeout(self.deadline, self.exchange(request)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(transport_error(
-                "timeout",
-                &format!("no whole answer within {} s", self.deadline.as_secs()),
-            )),
-        }
+        self.in_time(self.exchange(request)).await
     }
-}
-
-/// The text of a failure, without the URL that the client's errors would show.
-fn failed(error: reqwest::Error) -> TransportError {
-    let error = error.without_url();
-    let causes: Vec<_> = std::iter::successors(error.source(), |cause| (*cause).source()).collect();
-    let inside = causes.iter().any(|cause| cause.is::<PrivateAddressError>());
-    let resolving = causes.iter().any(|cause| cause.to_string().contains("dns error"));
-    let code = match () {
-        () if inside || resolving => "dns",
-        () if error.is_timeout() && !error.is_connect() => "timeout",
-        () if error.is_connect() => "connect",
-        () => "broken",
-    };
-    let words = causes.iter().fold(error.to_string(), |words, cause| format!("{words}: {cause}"));
-    transport_error(code, &words)
-}
-
-fn transport_error(code: &'static str, detail: &str) -> TransportError {
-    TransportError { code, detail: detail.to_owned() }
 }
 
 fn seconds(headers: &HeaderMap, name: &HeaderName) -> Option<Duration> {
@@ -195,17 +198,19 @@ mod tests {
     };
 
     use super::*;
-    use crate::domain::Secret;
+    use crate::{domain::Secret, settings::Section as _};
 
     fn http_transport(gateways: &[&str]) -> HttpTransport {
         install_crypto_provider();
         let settings = HttpTransportSettings {
             connect_timeout: Duration::from_millis(500),
             deadline: Duration::from_millis(900),
-            pool_idle_per_host: 4,
+            ..HttpTransportSettings::by_default().unwrap()
         };
-        let gateways = gateways.iter().map(|host| (*host).to_owned()).collect();
-        HttpTransport::new(&settings, gateways).unwrap()
+        let any = gateways.iter().map(|host| (*host).to_owned()).collect();
+        let private_hosts = PrivateHosts { any, ..PrivateHosts::default() };
+        let routes = OutgoingRoutes { private_hosts, ..OutgoingRoutes::default() };
+        HttpTransport::new(&settings, &routes).unwrap()
     }
 
     /// Listens on loopback and answers the first request with these bytes, then keeps the
@@ -228,7 +233,11 @@ mod tests {
         url: String,
     ) -> Result<HttpResponse, TransportError> {
         http_transport
-            .send(Request { url: Secret::new(url), body: Bytes::from_static(b"{}") })
+            .send(Request {
+                platform: Platform::Lark,
+                url: Secret::new(url),
+                body: Bytes::from_static(b"{}"),
+            })
             .await
     }
 

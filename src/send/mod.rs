@@ -5,11 +5,16 @@
 //!
 //! Not here: the text of a message and the meaning of an answer (`platforms/`).
 
+mod clients;
 mod clock_skew;
 mod content_coding;
+mod failure;
 mod guard;
 mod http_transport;
+mod proxy;
+mod proxy_words;
 mod render_cache;
+mod settings;
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +24,11 @@ use url::Url;
 
 use self::{clock_skew::ClockSkews, render_cache::RenderCache};
 
-pub use http_transport::{HttpTransport, HttpTransportSettings, install_crypto_provider};
+pub use clients::{BuildTransportError, OutgoingRoutes};
+pub use guard::PrivateHosts;
+pub use http_transport::{HttpTransport, install_crypto_provider};
+pub use proxy::{PlatformProxy, ProxyAddress, ProxyCredentials, ProxyRoute, platform_proxy};
+pub use settings::HttpTransportSettings;
 
 use crate::{
     clock::Clock,
@@ -28,7 +37,8 @@ use crate::{
         Subscription, Timestamp, Verdict,
     },
     platforms::{
-        self, HttpReply, PlainerMessage, RenderInput, SignedRequest, TOO_LARGE, Unsendable, Variant,
+        self, HttpReply, PlainerMessage, RenderInput, SignedRequest, TOO_LARGE, Unsendable,
+        Variant, WebhookHosts,
     },
 };
 
@@ -38,6 +48,8 @@ const SMALLER_WITHOUT: [MessageFeature; 3] =
 
 /// The request of one attempt.
 pub struct Request {
+    /// The platform, which decides the route.
+    pub platform: Platform,
     /// The target; it contains the credential.
     pub url: Secret,
     /// The body, as JSON.
@@ -79,11 +91,11 @@ impl RetryAfter {
     }
 }
 
-/// No answer was received. Whether the message arrived is unknown, except for `dns` and `connect`:
-/// then it did not.
+/// No answer was received. Whether the message arrived is unknown, except for `dns`, `connect` and
+/// `proxy`: then it did not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransportError {
-    /// Our code: `timeout`, `dns`, `connect`, `broken`.
+    /// Our code: `timeout`, `dns`, `connect`, `proxy`, `broken`.
     pub code: &'static str,
     /// The error as text that contains no part of the request.
     pub detail: String,
@@ -105,6 +117,7 @@ pub trait Transport: Send + Sync {
 pub struct Sender {
     transport: Arc<dyn Transport>,
     gateways: PlatformMap<Option<Url>>,
+    hosts: Arc<WebhookHosts>,
     skews: Arc<ClockSkews>,
     rendered: Arc<RenderCache>,
 }
@@ -131,22 +144,30 @@ pub struct AttemptResult {
 
 impl Sender {
     /// A sender over this network. A gateway replaces scheme, host and port of its platform.
+    /// Webhooks may have `hosts`.
     #[must_use]
-    pub fn new(transport: Arc<dyn Transport>, gateways: PlatformMap<Option<Url>>) -> Self {
-        Self { transport, gateways, skews: Arc::default(), rendered: Arc::default() }
+    pub fn new(
+        transport: Arc<dyn Transport>,
+        gateways: PlatformMap<Option<Url>>,
+        hosts: WebhookHosts,
+    ) -> Self {
+        let hosts = Arc::new(hosts);
+        Self { transport, gateways, hosts, skews: Arc::default(), rendered: Arc::default() }
     }
 
     /// Renders and signs the message. Send it at once, because a signature ages.
     ///
     /// # Errors
     ///
-    /// The message cannot be rendered for its platform. The answer says why.
+    /// The message cannot be rendered for its platform, or the webhook's host is not allowed any
+    /// more. The answer says why.
     pub async fn prepare(
         &self,
         delivery: &Delivery,
         subscription: &Subscription,
         clock: &Clock,
     ) -> Result<Box<PreparedAttempt>, AttemptOutcome> {
+        self.check_host(subscription)?;
         let written = self.rendered.get(&delivery.event, Variant::of(delivery, subscription)).await;
         let now = self.skews.platform_time(subscription.platform, clock.now());
         let draft = RenderInput { delivery, subscription, now };
@@ -216,12 +237,29 @@ impl Sender {
         }
     }
 
+    /// Refuses a webhook whose host the operator allowed when it was stored, and does not allow any
+    /// more. A gateway takes the place of any host.
+    fn check_host(&self, subscription: &Subscription) -> Result<(), AttemptOutcome> {
+        let Subscription { platform, endpoint, .. } = subscription;
+        let refused = self.hosts.not_allowed(*platform, endpoint);
+        match refused.filter(|_| self.gateways.get(*platform).is_none()) {
+            None => Ok(()),
+            Some(host) => Err(AttemptOutcome::new(
+                Verdict::Refused,
+                "host_not_allowed",
+                format!(
+                    "the webhook's host {host} is not one of {platform}, nor in platforms.{platform}.hosts"
+                ),
+            )),
+        }
+    }
+
     fn directed(&self, platform: Platform, prepared: SignedRequest) -> Request {
         let url = match self.gateways.get(platform) {
             None => prepared.url,
             Some(gateway) => through(gateway, &prepared.url),
         };
-        Request { url, body: prepared.body.into() }
+        Request { platform, url, body: prepared.body.into() }
     }
 }
 
@@ -299,11 +337,59 @@ mod tests {
                 date,
                 ..HttpResponse::default()
             };
-            let sender = Sender::new(Arc::new(Answering(response)), <_>::default());
+            let sender =
+                Sender::new(Arc::new(Answering(response)), <_>::default(), WebhookHosts::default());
             let ready = sender.prepare(&delivery, &subscription, &clock).await.unwrap();
             let answer = sender.attempt(ready, &subscription, &clock).await.answer;
             let wait = Some(Duration::from_secs(wait));
             assert_eq!(answer.verdict, Verdict::TryAgain { wait }, "{retry_after:?} {date:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stored_webhook_at_a_host_that_is_not_allowed_any_more_is_not_called() {
+        let event = Event {
+            id: EventId::new("e"),
+            topic: "ops".parse().unwrap(),
+            content: EventContent { message: Some("m".into()), ..EventContent::default() },
+            urgent: false,
+            received_at: Timestamp::default(),
+            expires_at: Timestamp::default(),
+            published: PublishedMessage::default(),
+        };
+        let mut subscription = subscription();
+        let wecom = subscription.platform;
+        subscription.endpoint =
+            Endpoint::new("https://wecom.test/cgi-bin/webhook/send?key=MARKER12".to_owned());
+        let delivery =
+            Delivery::fresh(&Arc::new(event), subscription.id, wecom, subscription.robot);
+        let gateway = "https://gateway.test".parse().ok();
+        let with_gateway = PlatformMap::from_fn(|one| gateway.clone().filter(|_| one == wecom));
+        let allowed = PlatformMap::from_fn(|one| {
+            if one == wecom { vec!["wecom.test".to_owned()] } else { Vec::new() }
+        });
+        let none = WebhookHosts::default;
+        for (gateways, hosts, is_called) in [
+            (<_>::default(), none(), false),
+            (<_>::default(), WebhookHosts::new(allowed), true),
+            (with_gateway, none(), true),
+        ] {
+            let sender = Sender::new(Arc::new(Answering(HttpResponse::default())), gateways, hosts);
+            let clock = Clock::from(Timestamp::default());
+            match sender.prepare(&delivery, &subscription, &clock).await {
+                Ok(_) => assert!(is_called),
+                Err(refused) => {
+                    assert!(!is_called);
+                    assert_eq!(
+                        (refused.verdict, refused.code.as_str()),
+                        (Verdict::Refused, "host_not_allowed")
+                    );
+                    assert_eq!(
+                        refused.detail,
+                        "the webhook's host wecom.test is not one of wecom, nor in platforms.wecom.hosts"
+                    );
+                }
+            }
         }
     }
 

@@ -284,6 +284,13 @@ impl AttemptMade<'_> {
             detail = self.answer.detail,
             "an attempt was answered"
         );
+        if self.answer.code == "proxy" && telemetry.lines.allow(LimitedLine::ProxyFailed) {
+            tracing::warn!(
+                platform,
+                detail = self.answer.detail,
+                "the proxy on the way to a platform cannot be used; deliveries are tried again"
+            );
+        }
     }
 }
 

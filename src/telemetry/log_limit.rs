@@ -32,6 +32,7 @@ pub(super) enum LimitedLine {
     RobotLifted,
     ClockSkewed,
     WrongToken,
+    ProxyFailed,
 }
 
 impl LimitedLine {
@@ -50,6 +51,7 @@ impl LimitedLine {
             Self::RobotLifted => "a robot is not held any longer",
             Self::ClockSkewed => "this machine's clock differs from the platform's",
             Self::WrongToken => "somebody showed a wrong token",
+            Self::ProxyFailed => "the proxy on the way to a platform cannot be used",
         }
     }
 }

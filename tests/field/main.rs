@@ -27,6 +27,7 @@ use case::{Case, cases};
 /// Folders whose cases are judged elsewhere, and the file that does it.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("answer-in-gzip", "src/send/http_transport.rs"),
+    ("forward-proxy", "tests/it/outgoing.rs"),
     ("large-headers", "tests/it/carried.rs"),
     ("lark-too-large", "tests/it/degraded.rs"),
     ("message-that-expires-in-the-broker", "tests/it/carried.rs"),

@@ -5,15 +5,16 @@
 //! Not here: the rules that all platforms share (`platforms/endpoint.rs`).
 
 use url::Url;
-use zeroize::Zeroizing;
 
-use crate::platforms::endpoint::{InvalidEndpoint, parameter};
+use crate::platforms::endpoint::{InvalidEndpoint, WebhookParts, parameter};
 
 pub(super) const HOSTS: [&str; 2] = ["oapi.dingtalk.com", "oapi.dingtalk.io"];
 
+pub(super) const PAGE_DOMAINS: [&str; 2] = ["dingtalk.com", "dingtalk.io"];
+
 pub(super) const PATH: &str = "/robot/send?access_token=";
 
-pub(super) fn token(url: &Url) -> Result<Zeroizing<String>, InvalidEndpoint> {
+pub(super) fn webhook(url: &Url) -> Result<WebhookParts, InvalidEndpoint> {
     match url.path() {
         "/robot/send" => (),
         "/robot/sendBySession" => {
@@ -24,5 +25,6 @@ pub(super) fn token(url: &Url) -> Result<Zeroizing<String>, InvalidEndpoint> {
         _ => return Err(InvalidEndpoint::Path("/robot/send")),
     }
     // Users may paste a signed URL. Each attempt has its own signature.
-    parameter(url, "access_token", &["timestamp", "sign"])
+    let token = parameter(url, "access_token", &["timestamp", "sign"])?;
+    Ok(WebhookParts { path: PATH, token })
 }

@@ -19,12 +19,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use url::Url;
-use zeroize::Zeroizing;
 
 use super::{
     answer_rule::AnswerRule,
     body::{RenderedBody, TextMessage, Unsendable},
-    endpoint::InvalidEndpoint,
+    endpoint::{InvalidEndpoint, WebhookParts},
     field::{Checked, Field},
     id_form::OPEN_ID_PREFIX,
     keyword,
@@ -64,8 +63,12 @@ impl PlatformProfile for DingTalk {
         endpoint::PATH
     }
 
-    fn token(&self, url: &Url) -> Result<Zeroizing<String>, InvalidEndpoint> {
-        endpoint::token(url)
+    fn page_domains(&self) -> &'static [&'static str] {
+        &endpoint::PAGE_DOMAINS
+    }
+
+    fn webhook(&self, url: &Url) -> Result<WebhookParts, InvalidEndpoint> {
+        endpoint::webhook(url)
     }
 
     fn takes_secret(&self) -> bool {

@@ -5,15 +5,16 @@
 //! Not here: the rules that all platforms share (`platforms/endpoint.rs`).
 
 use url::Url;
-use zeroize::Zeroizing;
 
-use crate::platforms::endpoint::{InvalidEndpoint, parameter};
+use crate::platforms::endpoint::{InvalidEndpoint, WebhookParts, parameter};
 
 pub(super) const HOSTS: [&str; 1] = ["qyapi.weixin.qq.com"];
 
+pub(super) const PAGE_DOMAINS: [&str; 2] = ["weixin.qq.com", "wecom.work"];
+
 pub(super) const PATH: &str = "/cgi-bin/webhook/send?key=";
 
-pub(super) fn token(url: &Url) -> Result<Zeroizing<String>, InvalidEndpoint> {
+pub(super) fn webhook(url: &Url) -> Result<WebhookParts, InvalidEndpoint> {
     match url.path() {
         "/cgi-bin/webhook/send" => (),
         "/cgi-bin/webhook/upload_media" => {
@@ -23,5 +24,5 @@ pub(super) fn token(url: &Url) -> Result<Zeroizing<String>, InvalidEndpoint> {
         }
         _ => return Err(InvalidEndpoint::Path("/cgi-bin/webhook/send")),
     }
-    parameter(url, "key", &[])
+    Ok(WebhookParts { path: PATH, token: parameter(url, "key", &[])? })
 }

@@ -12,6 +12,7 @@ pub mod console;
 pub mod daemon;
 pub mod emulator;
 pub mod letters;
+pub mod outgoing;
 pub mod processor;
 pub mod publisher;
 pub mod raw;
