@@ -61,9 +61,21 @@ impl SealedFields {
             mobiles: mentions.mobiles.clone(),
             users: mentions.users.clone(),
         };
-        let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
+        let mut bytes = Zeroizing::new(Vec::with_capacity(self.encoded_bytes_max()));
         serde_json::to_writer(&mut *bytes, &wire)?;
         Ok(bytes)
+    }
+
+    /// A bound on the length of the encoded record. JSON writes a byte of a text as six at most.
+    fn encoded_bytes_max(&self) -> usize {
+        const NAMES_OF_FIELDS: usize = 256;
+        const QUOTES_AND_COMMA: usize = 3;
+        let PrivateOptions { keyword, name, mentions } = &self.private;
+        let secret = self.secret.as_ref().map(Secret::expose);
+        let texts = [Some(self.endpoint.expose()), secret, keyword.as_deref(), name.as_deref()];
+        let mentioned = mentions.mobiles.iter().chain(&mentions.users).map(String::as_str);
+        let lengths = texts.into_iter().flatten().chain(mentioned);
+        lengths.map(|text| text.len() * 6 + QUOTES_AND_COMMA).sum::<usize>() + NAMES_OF_FIELDS
     }
 
     /// Decodes a record. A text without JSON escapes, such as every webhook, is borrowed, so no
@@ -79,5 +91,28 @@ impl SealedFields {
                 mentions: Mentions { all: wire.all, mobiles: wire.mobiles, users: wire.users },
             },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_buffer_of_a_record_never_grows_however_many_it_mentions() {
+        for (count, letter) in [(0, "a"), (1, "\u{1}"), (600, "\u{1}"), (600, "\""), (5000, "1")] {
+            let mentioned = vec![letter.repeat(11); count];
+            let fields = SealedFields {
+                endpoint: Endpoint::new(format!("https://open.feishu.cn/{}", "x".repeat(2000))),
+                secret: Some(Secret::new("\\".repeat(1024))),
+                private: PrivateOptions {
+                    keyword: Some(letter.repeat(64)),
+                    name: Some(letter.repeat(128)),
+                    mentions: Mentions { all: true, mobiles: mentioned.clone(), users: mentioned },
+                },
+            };
+            let allocated = Vec::<u8>::with_capacity(fields.encoded_bytes_max()).capacity();
+            assert_eq!(fields.encode().unwrap().capacity(), allocated, "{count} of {letter:?}");
+        }
     }
 }
