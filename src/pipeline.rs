@@ -15,6 +15,7 @@ mod delivery;
 mod early;
 mod expansion;
 mod faults;
+mod headers;
 mod in_flight;
 mod intake;
 mod memory;
@@ -173,7 +174,7 @@ impl Pipeline {
         let Message { ack_tag, redelivered, payload } = message;
         match payload {
             Payload::Event { published, urgent, generation } => {
-                let published = fanout::ensure_message_id(published);
+                let published = self.parts.decoder.ensure_message_id(published);
                 let overtakes = fanout::is_urgent(&published, urgent);
                 let mut identity = DedupIdentity::of_event(
                     &published,
@@ -222,7 +223,7 @@ impl Pipeline {
     /// Decodes an event for its expansion.
     async fn dispatch_event(
         self: &Arc<Self>,
-        published: PublishedMessage,
+        mut published: PublishedMessage,
         urgent: bool,
         identity: DedupIdentity,
         redelivered: bool,
@@ -233,6 +234,10 @@ impl Pipeline {
         if identity.is_closed {
             self.log_duplicate(&identity.event, None, DuplicateReason::Settled);
             return self.finish_empty(identity, ack_tag).map(|()| None);
+        }
+        if let Err(refused) = self.fit_headers(&mut published, &identity.event).await? {
+            self.dead_letter_event(published, urgent, identity, refused, ack_tag);
+            return Ok(None);
         }
         let now = parts.clock.now();
         let (id, redriven) = (identity.event.clone(), identity.generation > 0);

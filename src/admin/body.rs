@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::ApiError;
-use crate::domain::refused_value;
+use crate::domain::{by_name, refused_value};
 
 /// The limit of an ordinary request, in bytes: a webhook URL and a few names are small.
 pub(super) const REQUEST_BYTES_MAX: usize = 64 * 1024;
@@ -59,7 +59,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
         let read =
             timeout(WAIT_MAX, collect(request.into_limited_body(), length.unwrap_or(BYTES_FIRST)));
         let bytes = read.await.map_err(|_| ApiError::TooSlow(WAIT_MAX))??;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
+        let mut reader = serde_json::Deserializer::from_slice(&bytes);
+        let read = by_name(&mut reader).and_then(|read| reader.end().map(|()| Self(read)));
+        read.map_err(|error| {
             ApiError::Invalid(
                 refused_value(&error)
                     .unwrap_or_else(|| "the body is not the JSON that this route takes".to_owned()),
@@ -106,16 +108,25 @@ mod tests {
 
     use super::*;
 
+    #[derive(serde::Deserialize)]
+    struct Numbers {
+        all: Vec<u32>,
+    }
+
     async fn read(body: HttpBody, kind: &str) -> Result<Vec<u32>, ApiError> {
         let request = Request::builder().header(header::CONTENT_TYPE, kind).body(body).unwrap();
-        JsonBody::from_request(request, &()).await.map(|JsonBody(read)| read)
+        JsonBody::from_request(request, &()).await.map(|JsonBody(Numbers { all })| all)
     }
 
     fn pieces(count: usize) -> impl futures_util::Stream<Item = Result<Bytes, axum::Error>> {
         let one = |at| {
-            Ok(Bytes::from(if at == 0 { "[1".to_owned() } else { format!(",{}", "1".repeat(9)) }))
+            Ok(Bytes::from(if at == 0 {
+                r#"{"all":[1"#.to_owned()
+            } else {
+                format!(",{}", "1".repeat(9))
+            }))
         };
-        stream::iter((0..count).map(one)).chain(stream::iter([Ok(Bytes::from("]"))]))
+        stream::iter((0..count).map(one)).chain(stream::iter([Ok(Bytes::from("]}"))]))
     }
 
     #[tokio::test]
@@ -130,7 +141,9 @@ mod tests {
     async fn another_type_too_many_bytes_and_what_is_not_json_are_told_apart() {
         let said = |refused: Result<_, ApiError>| refused.unwrap_err().to_string();
         assert!(said(read("[1]".into(), "text/plain").await).contains("content type"));
-        assert!(said(read("[x]".into(), "application/json").await).contains("not the JSON"));
+        for body in ["{x}", r#"{"all":[1]} x"#, "[[1]]"] {
+            assert!(said(read(body.into(), "application/json").await).contains("not the JSON"));
+        }
         let endless = HttpBody::from_stream(pieces(1_000_000));
         assert!(said(read(endless, "application/json").await).contains("more than"));
     }

@@ -8,6 +8,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use base64::{Engine, prelude::BASE64_STANDARD};
+
 use super::{
     ApiError,
     blocking::blocking,
@@ -22,7 +24,7 @@ use crate::{
         DeadReason, Delivery, Event, EventId, HeaderValue, ListFilter, OverflowPolicy, Part,
         PublishedMessage, SubscriptionState, SubscriptionView, WaitReason,
     },
-    fanout::{self, DecodeContext, Decoder},
+    fanout::{DecodeContext, Decoder},
     pace::{Pace, SendEstimate},
     platforms::{self, RenderTarget, Unsendable},
 };
@@ -46,7 +48,7 @@ pub struct Explainer {
 impl Explainer {
     /// Explains what would happen to an event.
     pub async fn explain(&self, request: &ExplainRequest) -> Result<ExplainResponse, ApiError> {
-        let event = match self.event(request) {
+        let event = match self.event(request, body(request)?) {
             Ok(event) => Arc::new(event),
             Err(mistake) => {
                 return Ok(ExplainResponse {
@@ -84,16 +86,17 @@ impl Explainer {
         .await
     }
 
-    fn event(&self, request: &ExplainRequest) -> Result<Event, UndecodableView> {
+    fn event(&self, request: &ExplainRequest, body: Vec<u8>) -> Result<Event, UndecodableView> {
         let headers = request
             .headers
             .iter()
             .map(|(name, value)| (name.clone(), HeaderValue::text(value.clone())));
-        let published = fanout::ensure_message_id(PublishedMessage {
+        let published = self.decoder.ensure_message_id(PublishedMessage {
             routing_key: request.topic.to_string(),
-            body: request.body.clone().into_bytes(),
+            body,
             headers: headers.collect(),
             content_type: request.content_type.clone(),
+            content_encoding: request.content_encoding.clone(),
             ..PublishedMessage::default()
         });
         let known = DecodeContext {
@@ -197,6 +200,16 @@ impl Explainer {
             explanation.last_in_seconds = Some(last.as_secs_f64());
         }
         Ok(())
+    }
+}
+
+/// The body of the message, byte for byte.
+fn body(request: &ExplainRequest) -> Result<Vec<u8>, ApiError> {
+    match &request.body_base64 {
+        None => Ok(request.body.clone().into_bytes()),
+        Some(encoded) => BASE64_STANDARD
+            .decode(encoded)
+            .map_err(|_| ApiError::Invalid("body_base64 is not written in base64".to_owned())),
     }
 }
 

@@ -18,7 +18,12 @@ use super::{
     error::{BrokerError, while_connecting},
     frame_guard::{self, BodyBudget},
 };
-use crate::ca_file;
+use crate::{ca_file, domain};
+
+/// The most bytes of a publisher's headers in one message on this connection.
+pub(super) fn headers_max(connection: &Connection) -> usize {
+    domain::headers_max(connection.configuration().frame_max())
+}
 
 /// The address of the broker and the settings of a connection.
 #[derive(Clone)]

@@ -8,7 +8,10 @@
 use serde_json::Value;
 
 use super::{dead_letter::DeadLetter, dead_queue_name::DeadQueue};
-use crate::domain::{RobotId, StoredReason, SubscriptionId, Timestamp};
+use crate::{
+    domain::{RobotId, StoredReason, SubscriptionId, Timestamp},
+    fanout,
+};
 
 /// Criteria for dead letters. A missing criterion matches every letter.
 #[derive(Clone, Debug, Default)]
@@ -68,12 +71,11 @@ impl DeadLetterFilter {
 /// Whether the detail or the event contains the text. JSON is searched in decoded form as well,
 /// because a publisher may write a character as `\u…`.
 fn says(letter: &DeadLetter, lower: &str) -> bool {
-    let body = &letter.published.body;
-    let plain = String::from_utf8_lossy(body).to_lowercase();
+    let body = fanout::shown_text(&letter.published);
     letter.detail.to_lowercase().contains(lower)
-        || plain.contains(lower)
-        || (body.contains(&b'\\')
-            && serde_json::from_slice(body).is_ok_and(|value| value_says(&value, lower)))
+        || body.to_lowercase().contains(lower)
+        || (body.contains('\\')
+            && serde_json::from_str(&body).is_ok_and(|value| value_says(&value, lower)))
 }
 
 fn value_says(value: &Value, lower: &str) -> bool {

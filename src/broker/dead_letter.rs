@@ -152,12 +152,13 @@ impl DeadLetter {
     /// The message as which it is redriven: one delivery with the next generation, or the whole
     /// event.
     ///
-    /// An undecodable event gets the next generation too, because the ledger knows this one as
-    /// settled. An event that the broker gave up keeps its generation. Some of its deliveries may
-    /// have been made, and the ledger must recognise them.
+    /// An event that was not read gets the next generation too, because the ledger knows this one
+    /// as settled. An event that the broker gave up keeps its generation. Some of its deliveries
+    /// may have been made, and the ledger must recognise them.
     pub(super) fn redriven(&self) -> Redriven {
         let Some((platform, subscription)) = self.platform.zip(self.subscription) else {
-            let unread = self.reason.known() == Some(DeadReason::Undecodable);
+            let unread =
+                matches!(self.reason.known(), Some(DeadReason::Undecodable | DeadReason::Empty));
             let generation = if unread { self.generation + 1 } else { self.generation };
             return Redriven::Event {
                 urgent: self.urgent,
@@ -240,7 +241,17 @@ impl XDeath {
         let deaths =
             headers.as_ref().and_then(|headers| headers.inner().get("x-death")?.as_array());
         let Some(deaths) = deaths.map(lapin::types::FieldArray::as_slice) else {
-            return Self::default();
+            // Every version writes these texts too, the later ones those of the last death.
+            let text = |name: &str| match headers.as_ref()?.inner().get(name)? {
+                AMQPValue::LongString(text) => Some(text.to_string()),
+                _ => None,
+            };
+            let either = |last, first| text(last).or_else(|| text(first));
+            return Self {
+                last_queue: either("x-last-death-queue", "x-first-death-queue"),
+                last_reason: either("x-last-death-reason", "x-first-death-reason"),
+                ..Self::default()
+            };
         };
         let key = |death: FieldTable| match death
             .inner()

@@ -28,6 +28,7 @@ use super::{
     action_limits::{FruitlessPasses, PORTION, Passed, RateLimiter, is_held_too_long},
     batches::BYTES_MAX,
     confirm_deadline::confirmed_in_time,
+    connection::headers_max,
     dead_letter::{DeadLetter, Redriven},
     dead_queue_name::DeadQueue,
     dead_queue_scan::{DeadQueueScan, size},
@@ -203,7 +204,7 @@ impl DeadQueues {
         let redriving = async {
             let mut confirms = Vec::with_capacity(batch.len());
             for one in batch {
-                confirms.push(self.republish(&copies.channel, &one.letter).await?);
+                confirms.push(self.republish(copies, &one.letter).await?);
             }
             Ok::<_, lapin::Error>(join_all(confirms).await)
         };
@@ -223,24 +224,30 @@ impl DeadQueues {
 
     async fn republish(
         &self,
-        channel: &Channel,
+        copies: &Copies,
         letter: &DeadLetter,
     ) -> Result<PublisherConfirm, lapin::Error> {
-        let published = &letter.published;
+        let (published, headers_max) = (&letter.published, headers_max(&copies.connection));
         let (exchange, key, properties) = match letter.redriven() {
             Redriven::Delivery(platform, headers) => (
                 self.topology.delivery(),
                 Topology::redrive_key(platform),
-                properties::encode_properties(published, headers, &Uuid::now_v7().to_string()),
+                properties::encode_properties(
+                    published,
+                    headers,
+                    &Uuid::now_v7().to_string(),
+                    headers_max,
+                ),
             ),
             Redriven::Event { urgent, headers } => (
                 if urgent { self.topology.urgent() } else { self.topology.publish() },
                 published.routing_key.clone(),
-                properties::encode_properties(published, headers, &letter.event),
+                properties::encode_properties(published, headers, &letter.event, headers_max),
             ),
         };
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-        channel
+        copies
+            .channel
             .basic_publish(
                 properties::short(&exchange),
                 properties::short(&key),

@@ -5,7 +5,7 @@
 //!
 //! Not here: the meaning of our headers (`envelope.rs`).
 
-use std::{cmp::Reverse, collections::HashSet};
+use std::borrow::Cow;
 
 use lapin::{
     BasicProperties,
@@ -13,12 +13,12 @@ use lapin::{
 };
 
 use crate::domain::{
-    DAMAGED, HEADERS_BYTES_MAX, HeaderValue, Headers, NOT_BEFORE, PublishedMessage, RECEIPT,
-    bytes_of,
+    DAMAGED, HeaderValue, Headers, LEFT_OUT, NOT_BEFORE, PublishedMessage, RECEIPT, bytes_of,
+    fit_headers,
 };
 
 /// Headers that the broker adds or interprets. On a republished message they would have an effect.
-const BROKERS: [&str; 9] = [
+const BROKERS: [&str; 10] = [
     "x-death",
     "x-first-death-exchange",
     "x-first-death-queue",
@@ -27,22 +27,21 @@ const BROKERS: [&str; 9] = [
     "x-last-death-queue",
     "x-last-death-reason",
     "x-delivery-count",
+    "x-acquired-count",
     "x-opt-deaths",
 ];
 
 /// Headers with our prefix that belong to the publisher.
-const PUBLISHERS: [&str; 3] = [DAMAGED, NOT_BEFORE, RECEIPT];
+const PUBLISHERS: [&str; 4] = [DAMAGED, LEFT_OUT, NOT_BEFORE, RECEIPT];
 
 /// The publisher's AMQP priority, kept in a header. As a priority it would have an effect: in a
 /// delay tier of RabbitMQ 4.0 to 4.2, less important messages wait behind it, long after their
 /// time.
 const PRIORITY: &str = "x-roomcast-priority";
 
-/// The publisher's headers left out of a dead letter, because all of them together do not fit.
-const LEFT_OUT: &str = "x-roomcast-left-out";
-
-/// The maximum number of headers that are named there.
-const NAMED_MAX: usize = 20;
+/// Which part of the publisher's room one text of ours may take. Only a very small frame makes this
+/// shorter than any detail.
+const TEXT_SHARE: usize = 8;
 
 /// The prefix of our headers.
 pub(super) const INTERNAL_HEADERS: &str = "x-roomcast-";
@@ -91,26 +90,24 @@ pub(super) fn decode_properties(
 }
 
 /// The properties of a message to store: those of the publisher, our headers, and a message id of
-/// its own, by which a returned message is matched.
+/// its own, by which a returned message is matched. The publisher's headers get at most
+/// `headers_max` bytes.
 pub(super) fn encode_properties(
     published: &PublishedMessage,
     ours: Headers,
     message_id: &str,
+    headers_max: usize,
 ) -> BasicProperties {
     let mut table = FieldTable::default();
-    let (fitting, left_out) = fitting(&published.headers);
-    for (name, value) in fitting {
-        table.insert(short(name), to_amqp(value));
+    insert(&mut table, &fitting(&published.headers, headers_max));
+    for (name, value) in &ours {
+        table.insert(short(name), to_amqp(&shortened(value, headers_max / TEXT_SHARE)));
     }
-    insert(&mut table, &ours);
     if let Some(user) = &published.user_id {
         table.insert(USER_ID.into(), to_amqp(&HeaderValue::text(user.as_str())));
     }
     if let Some(priority) = published.priority {
         table.insert(short(PRIORITY), AMQPValue::LongLongInt(priority.into()));
-    }
-    if !left_out.is_empty() {
-        table.insert(short(LEFT_OUT), AMQPValue::LongString(left_out.into()));
     }
     let mut properties = BasicProperties::default()
         .with_delivery_mode(2)
@@ -137,41 +134,28 @@ pub(super) fn encode_properties(
     properties
 }
 
-/// The headers that fit, and a text that names the others.
+/// The headers that fit, with one that names the others.
 ///
-/// An event whose headers do not fit is refused on arrival, so this concerns its dead letter only.
-/// The largest headers are left out first, and those that roomcast knows last.
-fn fitting(headers: &Headers) -> (Vec<&(String, HeaderValue)>, String) {
-    let mut left = bytes_of(headers);
-    if left <= HEADERS_BYTES_MAX {
-        return (headers.iter().collect(), String::new());
+/// An event loses headers that do not fit on arrival, or is refused. So this concerns the dead
+/// letter of a refused one, and a broker whose frames became smaller.
+fn fitting(headers: &Headers, headers_max: usize) -> Cow<'_, Headers> {
+    if bytes_of(headers) <= headers_max {
+        return Cow::Borrowed(headers);
     }
-    let mut largest: Vec<_> = headers.iter().enumerate().collect();
-    largest.sort_by_key(|(_, (name, value))| (is_known(name), Reverse(name.len() + value.bytes())));
-    let mut out = Vec::new();
-    for (place, (name, value)) in largest {
-        if left <= HEADERS_BYTES_MAX {
-            break;
-        }
-        left -= name.len() + value.bytes();
-        out.push((place, name, value.bytes()));
-    }
-    let named =
-        out.iter().take(NAMED_MAX).map(|(_, name, bytes)| format!("{name} ({bytes} bytes)"));
-    let mut words = named.collect::<Vec<_>>().join(", ");
-    if out.len() > NAMED_MAX {
-        words.push_str(&format!(" and {} more", out.len() - NAMED_MAX));
-    }
-    let places: HashSet<_> = out.into_iter().map(|(place, ..)| place).collect();
-    let fitting = headers.iter().enumerate().filter(|(place, _)| !places.contains(place));
-    (fitting.map(|(_, header)| header).collect(), words)
+    let mut rest = headers.clone();
+    fit_headers(&mut rest, headers_max, |_| false);
+    Cow::Owned(rest)
 }
 
-/// Whether roomcast knows a header: the context of a CloudEvent or of a trace, or a header with our
-/// prefix.
-fn is_known(name: &str) -> bool {
-    let begins = ["cloudEvents_", "cloudEvents:", "trace", INTERNAL_HEADERS];
-    begins.iter().any(|beginning| name.starts_with(beginning))
+/// A value of ours. A longer text is cut to this many bytes.
+fn shortened(value: &HeaderValue, bytes_max: usize) -> Cow<'_, HeaderValue> {
+    match value.as_text() {
+        Some(text) if text.len() > bytes_max => {
+            let end = text.floor_char_boundary(bytes_max);
+            Cow::Owned(HeaderValue::text(format!("{}…", text.get(..end).unwrap_or_default())))
+        }
+        _ => Cow::Borrowed(value),
+    }
 }
 
 /// A short string of AMQP, which has at most 255 bytes. Only the routing key of a receipt can be
@@ -247,6 +231,20 @@ fn to_amqp(value: &HeaderValue) -> AMQPValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::HEADERS_BYTES_MAX;
+
+    #[test]
+    fn a_small_frame_holds_what_is_stored_even_with_a_long_detail() {
+        let headers = vec![("large".to_owned(), HeaderValue::Bytes(vec![0; 8_000]))];
+        let published = PublishedMessage { headers, ..PublishedMessage::default() };
+        let detail = "长".repeat(5_000);
+        let ours = vec![("x-roomcast-detail".to_owned(), HeaderValue::text(detail))];
+        let stored = encode_properties(&published, ours, "m", 6_144);
+        let (again, ours) = decode_properties(String::new(), Vec::new(), &stored);
+        assert!(bytes_of(&again.headers) < 6_144);
+        let detail = ours[0].1.as_text().unwrap();
+        assert!(detail.ends_with("长…") && detail.len() < 800, "{}", detail.len());
+    }
 
     #[test]
     fn what_the_publisher_sent_survives_and_what_the_broker_added_does_not() {
@@ -278,6 +276,7 @@ mod tests {
             &published,
             vec![("x-roomcast-hops".into(), HeaderValue::Int(1))],
             "m",
+            HEADERS_BYTES_MAX,
         );
         assert_eq!(*properties.delivery_mode(), Some(2));
         let mut table = properties.headers().clone().unwrap();
@@ -291,7 +290,7 @@ mod tests {
     #[test]
     fn a_priority_is_kept_in_a_header_of_ours_and_is_read_from_either_place() {
         let published = PublishedMessage { priority: Some(9), ..PublishedMessage::default() };
-        let stored = encode_properties(&published, Headers::new(), "m");
+        let stored = encode_properties(&published, Headers::new(), "m", HEADERS_BYTES_MAX);
         assert_eq!(*stored.priority(), None);
         assert_eq!(
             decode_properties(String::new(), Vec::new(), &stored),
@@ -314,7 +313,7 @@ mod tests {
             ("larger".to_owned(), bytes(50_000)),
         ];
         let published = PublishedMessage { headers, ..PublishedMessage::default() };
-        let stored = encode_properties(&published, Headers::new(), "m");
+        let stored = encode_properties(&published, Headers::new(), "m", HEADERS_BYTES_MAX);
         let table = stored.headers().clone().unwrap();
         let names: Vec<_> = table.inner().keys().map(ToString::to_string).collect();
         assert_eq!(names, ["small", "traceparent", LEFT_OUT]);
@@ -327,10 +326,13 @@ mod tests {
             &PublishedMessage { headers: many, ..PublishedMessage::default() },
             Headers::new(),
             "m",
+            HEADERS_BYTES_MAX,
         );
-        let (again, ours) = decode_properties(String::new(), Vec::new(), &stored);
+        let (mut again, ours) = decode_properties(String::new(), Vec::new(), &stored);
+        let (name, words) = again.headers.pop().unwrap();
         assert!(bytes_of(&again.headers) <= HEADERS_BYTES_MAX && again.headers.len() > 800);
-        let words = ours[0].1.as_text().unwrap();
+        let words = words.as_text().unwrap();
         assert!(words.ends_with(" more") && words.len() < 1000, "{words}");
+        assert_eq!((name.as_str(), ours), (LEFT_OUT, Headers::new()), "it stays with the message");
     }
 }

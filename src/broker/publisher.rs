@@ -62,6 +62,8 @@ pub(super) struct Publisher {
     pub(super) clock: Clock,
     pub(super) deadline: ConfirmDeadline,
     pub(super) purpose: Purpose,
+    /// The most bytes of a publisher's headers in one message.
+    pub(super) headers_max: usize,
     /// The time of the last [`Publisher::renew_channel`].
     pub(super) renewed: Option<Instant>,
 }
@@ -312,7 +314,7 @@ impl Publisher {
                 properties::short(&key),
                 options,
                 &published.body,
-                properties::encode_properties(&published, headers, id),
+                properties::encode_properties(&published, headers, id, self.headers_max),
             )
             .await
     }

@@ -78,8 +78,14 @@ impl BrokerSession {
             ended: &ended,
         };
         let (intake, channels) = from.start(lock).await?;
-        let PublisherHandles { steps, receipts, blocked, connection: publishing, storing_receipts } =
-            publishing;
+        let PublisherHandles {
+            steps,
+            receipts,
+            blocked,
+            connection: publishing,
+            storing_receipts,
+            headers_max,
+        } = publishing;
         let step_publisher = Arc::new(BrokerStepPublisher {
             session: id,
             steps,
@@ -87,6 +93,7 @@ impl BrokerSession {
             channels,
             ended: ended.clone(),
             acked: AtomicBool::new(false),
+            headers_max,
         });
         let connections =
             Connections { consuming, publishing, storing_receipts, ended: ended.clone() };

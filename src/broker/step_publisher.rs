@@ -22,6 +22,7 @@ use super::{
     BrokerError,
     blocked::watch_blocked,
     confirm_deadline::ConfirmDeadline,
+    connection::headers_max,
     consumer_channel::ConsumerChannel,
     declare,
     publisher::{PublishRequest, Publisher, Purpose, ReceiptsConnection},
@@ -43,6 +44,8 @@ pub struct BrokerStepPublisher {
     pub(super) channels: Vec<Arc<ConsumerChannel>>,
     pub(super) ended: SessionEnd,
     pub(super) acked: AtomicBool,
+    /// The most bytes of a publisher's headers in one message.
+    pub(super) headers_max: usize,
 }
 
 impl BrokerStepPublisher {
@@ -66,6 +69,10 @@ impl StepPublisher for BrokerStepPublisher {
             sent = orders.send(PublishRequest { step, stored }) => sent.map_err(|_| over())?,
         }
         outcome.await.map_err(|_| over())?
+    }
+
+    fn headers_max(&self) -> usize {
+        self.headers_max
     }
 
     async fn acknowledge(&self, ack_tags: &[AckTag]) -> Result<(), SessionEnded> {
@@ -105,6 +112,7 @@ pub(super) struct PublisherHandles {
     pub(super) blocked: watch::Receiver<bool>,
     pub(super) connection: Arc<Connection>,
     pub(super) storing_receipts: Option<JoinHandle<()>>,
+    pub(super) headers_max: usize,
 }
 
 impl PublisherHandles {
@@ -127,15 +135,17 @@ impl PublisherHandles {
             blocked: blocked.clone(),
             ended: ended.clone(),
         };
+        let connection = Arc::new(settings.address.connect("roomcast publishing").await?);
+        let headers_max = headers_max(&connection);
         let publisher = |channel, purpose| Publisher {
             channel,
             topology: Arc::clone(topology),
             clock: clock.clone(),
             deadline: deadline.clone(),
             purpose,
+            headers_max,
             renewed: None,
         };
-        let connection = Arc::new(settings.address.connect("roomcast publishing").await?);
         watch_blocked(&connection, tell.clone(), ended.clone(), true);
         let channel = declare::confirming(&connection, at).await?;
         let (steps, _) = publisher(channel, Purpose::Steps(Arc::clone(&connection))).start();
@@ -146,6 +156,6 @@ impl PublisherHandles {
             let (orders, storing) = publisher(channel, Purpose::Receipts(Box::new(line))).start();
             (receipts, storing_receipts) = (Some(orders), Some(storing));
         }
-        Ok(Self { steps, receipts, blocked, connection, storing_receipts })
+        Ok(Self { steps, receipts, blocked, connection, storing_receipts, headers_max })
     }
 }

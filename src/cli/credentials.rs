@@ -156,14 +156,22 @@ fn two_lines(text: &str) -> (String, Option<String>) {
 }
 
 pub(super) fn read_file(path: &Path) -> Result<String, Failure> {
+    let shown =
+        if path == Path::new("-") { "standard input".into() } else { path.to_string_lossy() };
+    String::from_utf8(read_bytes(path)?)
+        .map_err(|_| Failure::Usage(format!("{shown} cannot be read: it is not UTF-8")))
+}
+
+/// The content of a file, or of standard input.
+pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, Failure> {
     if path == Path::new("-") {
-        let mut text = String::new();
+        let mut bytes = Vec::new();
         io::stdin()
-            .read_to_string(&mut text)
+            .read_to_end(&mut bytes)
             .map_err(|error| Failure::Usage(format!("standard input cannot be read: {error}")))?;
-        return Ok(text);
+        return Ok(bytes);
     }
-    fs::read_to_string(path)
+    fs::read(path)
         .map_err(|error| Failure::Usage(format!("{} cannot be read: {error}", path.display())))
 }
 

@@ -6,13 +6,14 @@
 
 use std::collections::BTreeMap;
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use hyper::Method;
 
 use super::{
     args,
     backend::{failure, parse_arg},
     client::Client,
-    credentials::read_file,
+    credentials::read_bytes,
     exit::Failure,
     local_store,
     output::{Table, print, print_json, print_status, print_text},
@@ -102,8 +103,13 @@ pub(super) async fn run(config: &Config, explain: args::Explain) -> Result<(), F
 
 fn request(explain: &args::Explain) -> Result<ExplainRequest, Failure> {
     let body = match &explain.event {
-        None => publish::body(&explain.said)?,
-        Some(path) => read_file(path)?,
+        None => publish::body(&explain.said)?.into_bytes(),
+        Some(path) => read_bytes(path)?,
+    };
+    // JSON holds text alone. What is not text goes along in base64.
+    let (body, body_base64) = match String::from_utf8(body) {
+        Ok(body) => (body, None),
+        Err(bytes) => (String::new(), Some(BASE64_STANDARD.encode(bytes.as_bytes()))),
     };
     let mut headers = BTreeMap::new();
     for (name, value) in publish::headers(&explain.said)? {
@@ -119,8 +125,10 @@ fn request(explain: &args::Explain) -> Result<ExplainRequest, Failure> {
     Ok(ExplainRequest {
         topic: publish::topic(&explain.said)?,
         body,
+        body_base64,
         headers,
         content_type: explain.content_type.clone(),
+        content_encoding: explain.content_encoding.clone(),
         urgent: explain.said.urgent,
         subscription: explain.subscription.as_deref().map(parse_arg).transpose()?,
         after: None,

@@ -96,7 +96,7 @@ fn message(named: Option<&str>) -> Result<String, Failure> {
         Some(message) if message != "-" => message.to_owned(),
         _ => read_file(Path::new("-"))?,
     };
-    if message.trim().is_empty() {
+    if domain::is_blank(&message) {
         return Err(Failure::Usage("the message is empty".to_owned()));
     }
     Ok(message)

@@ -17,6 +17,8 @@ use super::every;
 pub enum DeadReason {
     /// The event could not be decoded.
     Undecodable,
+    /// The event has a text, but a member would see nothing of it.
+    Empty,
     /// The platform refuses this message permanently.
     Refused,
     /// The robot does not exist any more, or is disabled.
@@ -49,6 +51,7 @@ impl DeadReason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Undecodable => "undecodable",
+            Self::Empty => "empty",
             Self::Refused => "refused",
             Self::RobotGone => "robot_gone",
             Self::Security => "security",
@@ -66,6 +69,7 @@ impl DeadReason {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Undecodable => "it is not an event",
+            Self::Empty => "nothing of it would be seen",
             Self::Refused => "the platform refuses the message",
             Self::RobotGone => "the robot is gone",
             Self::Security => "signature, keyword or address list",

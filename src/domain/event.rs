@@ -6,7 +6,10 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use super::{Attributes, DeadReason, Platform, PublishedMessage, Timestamp, TopicName};
+use super::{
+    Attributes, DeadReason, Platform, PlatformUsers, PublishedMessage, Timestamp, TopicName,
+    by_name,
+};
 
 /// The id of an event: the publisher's `message_id`, or an id that roomcast generates.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -121,6 +124,8 @@ pub struct EventContent {
     pub entries: Vec<(Platform, PlatformOverride)>,
     /// The members that it mentions.
     pub mentions: Mentions,
+    /// The members that it mentions on single platforms, in addition.
+    pub platform_users: PlatformUsers,
     /// The attributes, which filters test.
     pub attributes: Attributes,
 }
@@ -201,8 +206,7 @@ impl NoContent<'_> {
 }
 
 /// The members that a message mentions. Their phones ring.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Mentions {
     /// All members of the chat.
     pub all: bool,
@@ -210,6 +214,22 @@ pub struct Mentions {
     pub mobiles: Vec<String>,
     /// Members by the platform's user id.
     pub users: Vec<String>,
+}
+
+/// The form of mentions in JSON.
+#[derive(Default, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct MentionsJson {
+    all: bool,
+    mobiles: Vec<String>,
+    users: Vec<String>,
+}
+
+impl<'de> serde::Deserialize<'de> for Mentions {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let MentionsJson { all, mobiles, users } = by_name(deserializer)?;
+        Ok(Self { all, mobiles, users })
+    }
 }
 
 impl Mentions {
@@ -260,9 +280,59 @@ impl EventContent {
     }
 }
 
+impl EventContent {
+    /// The members that the event mentions on a platform: those for all platforms, those for this
+    /// one, and those of its text.
+    #[must_use]
+    pub fn mentions_on(&self, platform: Platform) -> Mentions {
+        let users = self.platform_users.on(platform).to_vec();
+        let mentions = self.mentions.and(&Mentions { users, ..Mentions::default() });
+        match self.for_platform(platform) {
+            Ok(PlatformContent::Text(text)) => mentions.and(&text.mentions),
+            _ => mentions,
+        }
+    }
+
+    /// How many bytes its texts have in memory, about.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let entry = |entry: &PlatformOverride| match entry {
+            PlatformOverride::Text(text) => text.text.len(),
+            PlatformOverride::Native(text) | PlatformOverride::Unrendered(text) => text.len(),
+        };
+        let entries: usize = self.entries.iter().map(|(_, one)| entry(one)).sum();
+        self.message.as_ref().map_or(0, |text| text.text.len()) + entries
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_mentions_those_for_all_platforms_for_this_one_and_of_its_text() {
+        let users = |users: &[&str]| Mentions {
+            users: users.iter().map(|user| (*user).to_owned()).collect(),
+            ..Mentions::default()
+        };
+        let mut content = EventContent {
+            message: Some("all".into()),
+            mentions: users(&["everywhere"]),
+            entries: vec![(
+                Platform::Lark,
+                PlatformOverride::Text(TextBody {
+                    mentions: users(&["ou_2"]),
+                    ..TextBody::from("lark")
+                }),
+            )],
+            ..EventContent::default()
+        };
+        content.platform_users.add(Platform::Lark, vec!["ou_1".into()]);
+        let on = |platform| content.mentions_on(platform).users;
+        assert_eq!(on(Platform::Lark), ["everywhere", "ou_1", "ou_2"]);
+        assert_eq!(on(Platform::WeCom), ["everywhere"]);
+        assert_eq!(content.bytes(), 7);
+    }
 
     #[test]
     fn an_entry_wins_over_the_message_and_an_internal_robot_hears_the_entry_for_dingtalk() {

@@ -137,6 +137,11 @@ pub enum FilterRejection<'a> {
 }
 
 impl FilterPolicy {
+    /// The names of the attributes that it tests.
+    pub fn attributes(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().map(|rule| rule.attribute.as_str())
+    }
+
     /// The first rule that does not hold.
     #[must_use]
     pub fn rejection<'a>(&'a self, attributes: &'a Attributes) -> Option<FilterRejection<'a>> {

@@ -64,6 +64,16 @@ impl HeaderValue {
 /// otherwise.
 pub const HEADERS_BYTES_MAX: usize = 96 * 1024;
 
+/// The same for a connection whose frames have at most `frame_max` bytes; 0 is no limit. A quarter
+/// of the frame is for roomcast's headers and for what the broker adds.
+#[must_use]
+pub fn headers_max(frame_max: u32) -> usize {
+    match usize::try_from(frame_max) {
+        Ok(0) | Err(_) => HEADERS_BYTES_MAX,
+        Ok(frame_max) => (frame_max / 4 * 3).min(HEADERS_BYTES_MAX),
+    }
+}
+
 /// The upper bound of the bytes that these headers need on the wire.
 #[must_use]
 pub fn bytes_of(headers: &Headers) -> usize {
@@ -80,6 +90,20 @@ impl HeaderValue {
             Self::List(list) => list.iter().map(Self::bytes).sum::<usize>() + 6,
             Self::Table(headers) => bytes_of(headers) + 6,
             _ => 10,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_quarters_of_a_frame_are_for_the_publishers_headers() {
+        for (frame_max, expected) in
+            [(0, 98_304), (131_072, 98_304), (1_000_000, 98_304), (8_192, 6_144), (4_096, 3_072)]
+        {
+            assert_eq!(headers_max(frame_max), expected);
         }
     }
 }

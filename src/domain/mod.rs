@@ -9,6 +9,7 @@
 //! shapes of the API (`admin/wire/`).
 
 mod attribute;
+mod blank;
 mod closed_set;
 mod credential;
 mod dead_queue_stats;
@@ -19,15 +20,18 @@ mod error_text;
 mod event;
 mod filter;
 mod header;
+mod header_fit;
 mod hex_id;
 mod hold_cause;
 mod id;
 mod language;
 mod listing;
 mod message_feature;
+mod named_fields;
 mod panic_message;
 mod platform;
 mod platform_map;
+mod platform_users;
 mod printable;
 mod published_message;
 mod queue_stats;
@@ -47,6 +51,7 @@ mod verdict;
 mod wait_reason;
 
 pub use attribute::{Attribute, Attributes};
+pub use blank::is_blank;
 pub use closed_set::every;
 pub use credential::PlainCredential;
 pub(crate) use credential::required as required_credential;
@@ -62,15 +67,18 @@ pub use event::{
 pub use filter::{
     Absent, AttributeTest, Comparison, FilterPolicy, FilterRejection, FilterRule, Number,
 };
-pub use header::{HEADERS_BYTES_MAX, HeaderValue, Headers, bytes_of};
+pub use header::{HEADERS_BYTES_MAX, HeaderValue, Headers, bytes_of, headers_max};
+pub use header_fit::{LEFT_OUT, LeftOutHeaders, fit_headers, is_known_header};
 pub use hold_cause::{HoldCause, HoldCounts};
 pub use id::InvalidLetterId;
 pub use language::{Language, UnknownLanguage};
 pub use listing::{AddedSubscription, InvalidListCursor, ListCursor, ListFilter, SubscriptionPage};
 pub use message_feature::{FeatureSet, MessageFeature};
+pub use named_fields::by_name;
 pub use panic_message::panic_message;
 pub use platform::{Platform, UnknownPlatform};
 pub use platform_map::PlatformMap;
+pub use platform_users::PlatformUsers;
 pub use printable::{Unprintable, check_printable, is_unprintable};
 pub use published_message::{DAMAGED, NOT_BEFORE, PublishedMessage};
 pub use queue_stats::QueueStats;

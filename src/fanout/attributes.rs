@@ -11,6 +11,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::{
+    fields::{digits, misshapen},
     undecodable::{Undecodable, mistake},
     wire::{AttributeKind, AttributeWire},
 };
@@ -18,8 +19,6 @@ use crate::domain::{Attribute, Attributes, HeaderValue, Headers};
 
 /// The longest name, in bytes. SMN allows 32 of `a-z 0-9 _`; names of headers have other forms.
 const NAME_BYTES_MAX: usize = 128;
-/// The longest value, in bytes. SMN allows 32 characters.
-const VALUE_BYTES_MAX: usize = 1024;
 /// The most values of one attribute. SMN allows 10.
 const VALUES_MAX: usize = 100;
 
@@ -37,7 +36,11 @@ pub(super) fn attributes_of(
     let mut names = HashSet::new();
     for (at, one) in own.iter().enumerate() {
         let place = format!("message_attributes[{at}]");
-        let values = values_of(&place, one)?;
+        let values = values_of(&format!("{place}.value"), one)?;
+        // An empty list is what some languages write for an absent one.
+        if values.is_empty() {
+            continue;
+        }
         if one.kind == AttributeKind::Protocol {
             // Other protocols of SMN (email, sms, …) have no platform here.
             attributes.platforms =
@@ -66,29 +69,30 @@ pub(super) fn attributes_of(
     Ok(attributes)
 }
 
+/// The values of an attribute. Empty and long ones count too, as those of headers do: the
+/// description of an alert must not cost the alert.
 fn values_of(place: &str, one: &AttributeWire) -> Result<Vec<String>, Undecodable> {
-    let wrong = |why: &str| mistake(format!("{place}.value {why}"));
     let values = match (one.kind, &one.value) {
-        (AttributeKind::String, value) => {
-            vec![text_of(value).ok_or_else(|| wrong("must be text"))?]
-        }
-        (_, Value::Array(values)) if (1..=VALUES_MAX).contains(&values.len()) => {
-            let values: Option<Vec<_>> = values.iter().map(text_of).collect();
-            values.ok_or_else(|| wrong(LIST_OF_TEXTS))?
-        }
-        _ => return Err(wrong(&format!("must be a list of 1 to {VALUES_MAX} texts"))),
+        (AttributeKind::String, value) => return Ok(vec![text_of(place, value)?]),
+        (_, Value::Array(values)) => values.as_slice(),
+        (_, single) => std::slice::from_ref(single),
     };
-    match values.iter().all(|value| (1..=VALUE_BYTES_MAX).contains(&value.len())) {
-        true => Ok(values),
-        false => Err(wrong(&format!("must have 1 to {VALUE_BYTES_MAX} bytes"))),
+    if values.len() > VALUES_MAX {
+        return Err(mistake(format!(
+            "{place} has {} texts: at most {VALUES_MAX} are possible",
+            values.len()
+        )));
     }
+    let present = values.iter().enumerate().filter(|(_, value)| !value.is_null());
+    present.map(|(at, value)| text_of(&format!("{place}[{at}]"), value)).collect()
 }
 
-fn text_of(value: &Value) -> Option<String> {
+fn text_of(place: &str, value: &Value) -> Result<String, Undecodable> {
     match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
+        Value::String(text) => Ok(text.clone()),
+        Value::Number(number) => digits(place, number),
+        Value::Bool(truth) => Ok(truth.to_string()),
+        other => Err(misshapen(place, other, "text")),
     }
 }
 
@@ -111,11 +115,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::Platform;
+    use crate::{domain::Platform, fanout::wire};
 
     fn read(own: Value, headers: &[(&str, HeaderValue)]) -> Result<Attributes, String> {
-        let own: Vec<AttributeWire> =
-            serde_json::from_value(own).map_err(|mistake| mistake.to_string())?;
+        let own = wire::attributes(Some(own)).map_err(|undecodable| undecodable.detail)?;
         let headers =
             headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         attributes_of(&own, Vec::new(), &headers).map_err(|undecodable| undecodable.detail)
@@ -189,44 +192,86 @@ mod tests {
     fn protocols_name_the_platforms_and_what_is_none_of_ours_has_nobody() {
         let own = json!([{"name": "smn_protocol", "type": "PROTOCOL", "value": ["email", "feishu", "wecom"]}]);
         assert_eq!(read(own, &[]).unwrap().platforms, Some(vec![Platform::Lark, Platform::WeCom]));
-        let own = json!([{"name": "smn_protocol", "type": "PROTOCOL", "value": ["sms"]}]);
-        assert_eq!(read(own, &[]).unwrap().platforms, Some(vec![]));
+        for (value, platforms) in [
+            (json!(["sms"]), Some(vec![])),
+            (json!("feishu"), Some(vec![Platform::Lark])),
+            (json!([]), None),
+            (json!(null), None),
+        ] {
+            let own = json!([{"name": "smn_protocol", "type": "PROTOCOL", "value": value}]);
+            assert_eq!(read(own, &[]).unwrap().platforms, platforms, "{value}");
+        }
+        let own = json!([{"name": "smn_protocol", "value": ["wecom"]}]);
+        assert_eq!(read(own, &[]).unwrap().platforms, Some(vec![Platform::WeCom]));
     }
 
     #[test]
-    fn a_mistake_says_where_it_is() {
+    fn every_shape_of_an_attribute_is_read_by_its_meaning_or_refused_in_one_sentence() {
+        let one = |kind: &str, value: Value| json!([{"name": "a", "type": kind, "value": value}]);
         for (own, says) in [
+            (json!(null), Ok(None)),
+            (json!([]), Ok(None)),
+            (json!([null]), Ok(None)),
+            (one("STRING", json!(null)), Ok(None)),
+            (one("STRING_ARRAY", json!([])), Ok(None)),
+            (one("STRING_ARRAY", json!(null)), Ok(None)),
+            (one("STRING_ARRAY", json!([null, "x"])), Ok(Some("x"))),
+            (one("STRING_ARRAY", json!("x")), Ok(Some("x"))),
+            (one("STRING_ARRAY", json!([true, 7])), Ok(Some("true,7"))),
+            (one("STRING", json!(true)), Ok(Some("true"))),
+            (one("STRING", json!("")), Ok(Some(""))),
+            (one(" string ", json!(7)), Ok(Some("7"))),
+            (json!([{"name": "a", "value": "x"}]), Ok(Some("x"))),
+            (json!([{"name": "a", "type": null, "value": ["x", "y"]}]), Ok(Some("x,y"))),
+            (
+                json!({"a": "x"}),
+                Err(
+                    r#"message_attributes is an object: it must be a list, such as [{"name": "severity", "type": "STRING", "value": "critical"}]"#,
+                ),
+            ),
+            (
+                json!([["a", "STRING", "x"]]),
+                Err(
+                    r#"message_attributes[0] is a list: it must be an object, such as {"name": "severity", "type": "STRING", "value": "critical"}"#,
+                ),
+            ),
             (
                 json!([{"name": "", "type": "STRING", "value": "x"}]),
-                "message_attributes[0].name must have 1 to 128 bytes",
+                Err("message_attributes[0].name must have 1 to 128 bytes"),
             ),
             (
-                json!([{"name": "a", "type": "STRING", "value": ["x"]}]),
-                "message_attributes[0].value must be text",
+                json!([{"name": ["a"], "type": "STRING", "value": "x"}]),
+                Err("message_attributes[0].name is a list: it must be text"),
             ),
             (
-                json!([{"name": "a", "type": "STRING", "value": ""}]),
-                "message_attributes[0].value must have 1 to 1024 bytes",
+                one("STRING", json!(["x"])),
+                Err("message_attributes[0].value is a list: it must be text"),
             ),
             (
-                json!([{"name": "a", "type": "STRING_ARRAY", "value": []}]),
-                "message_attributes[0].value must be a list of 1 to 100 texts",
+                one("STRING_ARRAY", json!([["x"]])),
+                Err("message_attributes[0].value[0] is a list: it must be text"),
             ),
             (
-                json!([{"name": "a", "type": "STRING_ARRAY", "value": [null]}]),
-                "message_attributes[0].value must be a list of texts",
+                one("STRING_ARRAY", json!(vec!["x"; 101])),
+                Err("message_attributes[0].value has 101 texts: at most 100 are possible"),
+            ),
+            (
+                one("NUMBER", json!(1)),
+                Err(
+                    r#"message_attributes[0].type is "NUMBER": use STRING, STRING_ARRAY or PROTOCOL"#,
+                ),
             ),
             (
                 json!([{"name": "a", "type": "STRING", "value": "x"}, {"name": "a", "type": "STRING", "value": "y"}]),
-                "message_attributes[1].name is \"a\", which is there already",
+                Err("message_attributes[1].name is \"a\", which is there already"),
             ),
         ] {
-            assert_eq!(read(own.clone(), &[]).unwrap_err(), says, "{own}");
+            let read = read(own.clone(), &[]);
+            let values = read.map(|read| read.values("a").map(|values| values.join(",")));
+            let values = values.as_ref().map(Option::as_deref).map_err(String::as_str);
+            assert_eq!(values, says, "{own}");
         }
-        assert!(
-            read(json!([{"name": "a", "type": "NUMBER", "value": 1}]), &[])
-                .unwrap_err()
-                .contains("unknown variant `NUMBER`")
-        );
+        let long = "x".repeat(5000);
+        assert_eq!(read(one("STRING", json!(long)), &[]).unwrap().values("a"), Some(&[long][..]));
     }
 }

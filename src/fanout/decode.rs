@@ -9,19 +9,20 @@ use std::time::Duration;
 
 use super::{
     attributes::attributes_of,
-    cloudevent::{CloudEvent, Data, unwrap},
+    body::text_of,
+    cloudevent::{self, CloudEvent, Data, Unwrapped, unwrap},
     lifetime::alive_since,
     not_before::not_before,
     structure::read_structure,
     templates::{RenderError, RenderedText, Tags, TemplateRegistry},
-    undecodable::{Undecodable, catch_panic, mistake},
+    undecodable::{Undecodable, blank, catch_panic, headers_within, mistake},
     wire::EventWire,
 };
 use crate::{
     domain::{
-        Attributes, Audience, DAMAGED, Event, EventContent, EventId, HEADERS_BYTES_MAX, Mentions,
-        NoContent, Platform, PlatformOverride, PublishedMessage, TextBody, Timestamp, TopicName,
-        bytes_of, receipt_requested,
+        Attributes, Audience, DAMAGED, Event, EventContent, EventId, HEADERS_BYTES_MAX, NoContent,
+        Platform, PlatformOverride, PublishedMessage, TextBody, Timestamp, TopicName, is_blank,
+        receipt_requested,
     },
     settings::{duration, number_of, section, some_duration},
 };
@@ -113,6 +114,12 @@ impl Decoder {
         Self { settings, registry }
     }
 
+    /// Sets the `message_id` of a CloudEvent without one, so that a repeat is recognised.
+    #[must_use]
+    pub fn ensure_message_id(&self, published: PublishedMessage) -> PublishedMessage {
+        cloudevent::ensure_message_id(published, self.settings.size_max)
+    }
+
     /// Decodes an event.
     ///
     /// # Errors
@@ -181,30 +188,21 @@ impl Decoder {
                 ),
             });
         }
-        let size = bytes_of(&published.headers);
-        if size > HEADERS_BYTES_MAX {
-            let largest = published.headers.iter().max_by_key(|(_, value)| value.bytes());
-            let (name, bytes) =
-                largest.map_or(("", 0), |(name, value)| (name.as_str(), value.bytes()));
-            return Err(Undecodable {
-                code: "headers_too_large",
-                detail: format!(
-                    "the headers have {size} bytes: at most {HEADERS_BYTES_MAX} go along with a message; the largest is {name:?} with {bytes}"
-                ),
-            });
-        }
+        headers_within(&published.headers, HEADERS_BYTES_MAX)?;
         let topic = published.routing_key.parse().map_err(|mistake| Undecodable {
             code: "topic",
             detail: format!("routing key: {mistake}"),
         })?;
         receipt_requested(&published.headers)
             .map_err(|mistake| Undecodable { code: "receipt", detail: mistake.to_string() })?;
-        let (wire, around) = match unwrap(published)? {
-            None => (parse(&published.body)?, Vec::new()),
-            Some(CloudEvent { subject, attributes, data }) => {
+        let text = text_of(published, self.settings.size_max)?;
+        let (wire, around) = match unwrap(published, &text)? {
+            Unwrapped::Event(fields) => (EventWire::read(fields)?, Vec::new()),
+            Unwrapped::CloudEvent(CloudEvent { subject, attributes, data }) => {
                 let wire = match data {
-                    Data::Json(event) => parse(&event)?,
+                    Data::Event(fields) => EventWire::read(fields)?,
                     Data::Text(format, text) => EventWire::of_text(format, text),
+                    Data::Template { name, tags } => EventWire::of_template(name, tags),
                 };
                 (EventWire { subject: wire.subject.or(subject), ..wire }, attributes)
             }
@@ -219,27 +217,6 @@ impl Decoder {
     }
 }
 
-/// Parses the body. The fast path does not track positions; after a mistake, a second parse finds
-/// its path.
-fn parse(body: &[u8]) -> Result<EventWire, Undecodable> {
-    serde_json::from_slice(body).map_err(|_| {
-        let mut reader = serde_json::Deserializer::from_slice(body);
-        let detail = match serde_path_to_error::deserialize::<_, EventWire>(&mut reader) {
-            Err(mistake) => {
-                // If the body ends too early, the last step of the path is unknown.
-                let path = mistake.path().to_string();
-                match path.trim_end_matches('?').trim_end_matches('.') {
-                    "" => mistake.inner().to_string(),
-                    path => format!("at {path}: {}", mistake.inner()),
-                }
-            }
-            // The first value is a valid event, so the mistake comes after it.
-            Ok(_) => reader.end().err().map_or_else(String::new, |mistake| mistake.to_string()),
-        };
-        Undecodable { code: "json", detail }
-    })
-}
-
 /// The content of the event. A structure takes precedence over a template, and a template over the
 /// message.
 fn content_of(
@@ -247,15 +224,18 @@ fn content_of(
     registry: &TemplateRegistry,
     platform: Option<Platform>,
 ) -> Result<EventContent, Undecodable> {
+    let (mentions, platform_users) = wire.at.into_parts();
+    let (message, is_silent) = match wire.message {
+        Some(message) if is_blank(&message) => (None, true),
+        message => (message, false),
+    };
     let mut content = EventContent {
-        subject: wire.subject.filter(|subject| !subject.is_empty()),
-        format: wire.format.unwrap_or_default().into(),
-        message: wire
-            .message
-            .filter(|message| !message.is_empty())
-            .map(|text| TextBody::from(text.as_str())),
+        subject: wire.subject.filter(|subject| !is_blank(subject)),
+        format: wire.format.unwrap_or_default(),
+        message: message.map(|text| TextBody { text, ..TextBody::default() }),
         entries: Vec::new(),
-        mentions: wire.at.map(Mentions::from).unwrap_or_default(),
+        mentions,
+        platform_users,
         attributes: Attributes::default(),
     };
     let template = wire.message_template_name.filter(|name| !name.is_empty());
@@ -264,8 +244,7 @@ fn content_of(
         (None, Some(name)) => {
             let failed =
                 |why: RenderError| Undecodable { code: "template", detail: why.to_string() };
-            let tags = Tags::read(wire.tags.unwrap_or_default())
-                .map_err(|mistake| failed(mistake.into()))?;
+            let tags = Tags::read(wire.tags).map_err(|mistake| failed(mistake.into()))?;
             let templates = registry.now();
             match platform {
                 // Only one platform is read, so its text serves as the message.
@@ -275,6 +254,9 @@ fn content_of(
                 }
                 None => put_rendered(templates.write(&name, &tags).map_err(failed)?, &mut content),
             }
+        }
+        (None, None) if is_silent => {
+            return Err(blank("the message has only blanks: a member would see nothing of it"));
         }
         (None, None) if content.message.is_none() => {
             return Err(mistake(

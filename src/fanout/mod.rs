@@ -7,8 +7,11 @@
 //! (`pipeline/expansion.rs`).
 
 mod attributes;
+mod body;
 mod cloudevent;
 mod decode;
+mod fields;
+mod json;
 mod lifetime;
 mod not_before;
 mod policy;
@@ -16,9 +19,10 @@ mod structure;
 mod subscriptions;
 mod templates;
 mod undecodable;
+mod unpack;
 mod wire;
 
-pub use cloudevent::ensure_message_id;
+pub use body::shown_text;
 pub use decode::{DecodeContext, Decoder, DecoderSettings, is_urgent};
 pub use policy::{InvalidPolicy, read_policy, write_policy};
 pub use subscriptions::{
@@ -29,4 +33,4 @@ pub use templates::{
     InvalidTag, InvalidTemplate, NAMES_MAX, RenderError, RenderedText, Tags, TemplateError,
     TemplateRegistry, Templates,
 };
-pub use undecodable::Undecodable;
+pub use undecodable::{Undecodable, headers_within};

@@ -8,29 +8,54 @@
 use serde_json::{Map, Value};
 
 use super::{
-    undecodable::{Undecodable, mistake},
-    wire::{AtWire, StructureWire},
+    fields::{digits, misshapen},
+    json,
+    undecodable::{Undecodable, blank, mistake},
+    wire::AtWire,
 };
 use crate::{
-    domain::{EventContent, Format, Mentions, Platform, PlatformOverride, TextBody},
-    platforms::{check_native, header_colors, kind_of},
+    domain::{EventContent, Format, Platform, PlatformOverride, PlatformUsers, TextBody, is_blank},
+    platforms::{check_native, header_colors},
 };
 
-/// Reads the entries. The `default` entry replaces the event's `message`.
+/// The content of an entry, and the members that it mentions on single platforms.
+struct Entry {
+    content: PlatformOverride,
+    platform_users: PlatformUsers,
+}
+
+impl From<PlatformOverride> for Entry {
+    fn from(content: PlatformOverride) -> Self {
+        Self { content, platform_users: PlatformUsers::default() }
+    }
+}
+
+/// Reads the entries. The `default` entry replaces the event's `message`. An entry that is `null`
+/// or blank is absent.
 pub(super) fn read_structure(
-    structure: StructureWire,
+    structure: Map<String, Value>,
     content: &mut EventContent,
 ) -> Result<(), Undecodable> {
-    for (name, entry) in structure.0 {
+    let (mut blanks, mut default_users) = (Vec::new(), PlatformUsers::default());
+    for (name, entry) in structure {
         let place = format!("message_structure.{name}");
         let platform = match name.parse::<Platform>() {
             _ if name == "default" => None,
             Ok(platform) => Some(platform),
-            // Entries for SMN's other protocols (email, sms, …) are ignored, and are not a mistake.
+            // Entries for SMN's other protocols (email, sms, …) are ignored, and are not a
+            // mistake.
             Err(_) => continue,
         };
-        match (platform, entry_of(&place, platform, entry)?) {
-            (None, PlatformOverride::Text(passage)) => content.message = Some(passage),
+        let Some(Entry { content: entry, platform_users }) = entry_of(&place, platform, entry)?
+        else {
+            blanks.push(place);
+            continue;
+        };
+        match (platform, entry) {
+            (None, PlatformOverride::Text(passage)) => {
+                content.message = Some(passage);
+                default_users = platform_users;
+            }
             (None, _) => {
                 return Err(mistake(format!(
                     "{place} is an object: it must be text, or have a msgType"
@@ -44,38 +69,54 @@ pub(super) fn read_structure(
             }
         }
     }
+    let has_entry =
+        |platform: Platform| content.entries.iter().any(|(known, _)| *known == platform);
+    content.platform_users.add_all(default_users, |platform| !has_entry(platform));
     // Whether a platform without an entry is subscribed is decided for each delivery.
-    if content.entries.is_empty() && content.message.is_none() {
-        return Err(mistake(
+    match (content.entries.is_empty() && content.message.is_none(), blanks.first()) {
+        (false, _) => Ok(()),
+        (true, Some(place)) => {
+            Err(blank(format!("{place} shows nothing, and there is no other text")))
+        }
+        (true, None) => Err(mistake(
             "message_structure has neither an entry for a platform nor a default, and there is no message: add one of them",
-        ));
+        )),
     }
-    Ok(())
 }
 
+/// Reads an entry; `None` if it is absent or blank.
 fn entry_of(
     place: &str,
     platform: Option<Platform>,
     entry: Value,
-) -> Result<PlatformOverride, Undecodable> {
-    match entry {
-        Value::String(text) if text.is_empty() => Err(mistake(format!("{place} is empty"))),
+) -> Result<Option<Entry>, Undecodable> {
+    let text = match entry {
+        Value::Null => return Ok(None),
+        Value::Object(message) => return message_of(place, platform, message),
         Value::String(text) => match message_in(&text) {
-            Some(message) => message_of(place, platform, message),
-            None => Ok(PlatformOverride::Text(TextBody::from(text.as_str()))),
+            Some(message) => return message_of(place, platform, message),
+            None => text,
         },
-        Value::Object(message) => message_of(place, platform, message),
-        Value::Array(_) | Value::Null | Value::Bool(_) | Value::Number(_) => Err(mistake(format!(
-            "{place} is {}: use text, an object with the platform's own message, or one with a msgType",
-            kind_of(&entry)
-        ))),
-    }
+        Value::Bool(truth) => truth.to_string(),
+        Value::Number(number) => digits(place, &number)?,
+        Value::Array(_) => {
+            let needed = "text, an object with the platform's own message, or one with a msgType";
+            return Err(misshapen(place, &entry, needed));
+        }
+    };
+    let passage = (!is_blank(&text)).then(|| TextBody::from(text.as_str()));
+    Ok(passage.map(PlatformOverride::Text).map(Entry::from))
 }
 
 /// A message as JSON inside text. Publishers for SMN send this, because SMN's structure is itself
 /// such text.
 fn message_in(text: &str) -> Option<Map<String, Value>> {
-    let message: Map<String, Value> = serde_json::from_str(text).ok()?;
+    // Most texts are not JSON, and need no parser to say so.
+    let text = json::trimmed(text).trim();
+    if !text.starts_with('{') {
+        return None;
+    }
+    let Ok(Value::Object(message)) = json::parse(text) else { return None };
     ["msgType", "msgtype", "msg_type"]
         .iter()
         .any(|name| message.contains_key(*name))
@@ -86,9 +127,9 @@ fn message_of(
     place: &str,
     platform: Option<Platform>,
     message: Map<String, Value>,
-) -> Result<PlatformOverride, Undecodable> {
+) -> Result<Option<Entry>, Undecodable> {
     if message.contains_key("msgType") {
-        return passage_of(place, &message).map(PlatformOverride::Text);
+        return passage_of(place, platform, &message);
     }
     let message = Value::Object(message);
     if let Some(platform) = platform {
@@ -97,23 +138,33 @@ fn message_of(
             mistake(format!("{place}{separator}{refused}"))
         })?;
     }
-    Ok(PlatformOverride::Native(message.to_string()))
+    Ok(Some(PlatformOverride::Native(message.to_string()).into()))
 }
 
 /// Reads SMN's form: `msgType` is text or markdown, `at` is as in DingTalk, `color` is the colour
 /// of a card's header. SMN does not document the names of title and text. So the names that
 /// platforms and publishers use are accepted, beside `msgType` or in an object of that name.
-fn passage_of(place: &str, message: &Map<String, Value>) -> Result<TextBody, Undecodable> {
+fn passage_of(
+    place: &str,
+    platform: Option<Platform>,
+    message: &Map<String, Value>,
+) -> Result<Option<Entry>, Undecodable> {
     let wrong = |field: &str, why: &str| mistake(format!("{place}.{field} {why}"));
-    let (kind, format) = match message.get("msgType").and_then(Value::as_str) {
-        Some("text") => ("text", Format::Text),
-        Some("markdown") => ("markdown", Format::Markdown),
+    let kind = message.get("msgType").and_then(Value::as_str).unwrap_or_default();
+    let (kind, format) = match kind.trim().to_ascii_lowercase().as_str() {
+        "text" => ("text", Format::Text),
+        "markdown" => ("markdown", Format::Markdown),
         _ => return Err(wrong("msgType", "must be text or markdown")),
     };
     let inner = message.get(kind).and_then(Value::as_object).unwrap_or(message);
     let said = |names: &[&str]| {
-        let found = names.iter().find_map(|name| inner.get(*name)?.as_str());
-        found.filter(|text| !text.is_empty()).map(str::to_owned)
+        let found = names.iter().find_map(|name| match inner.get(*name)? {
+            Value::String(text) => Some(text.clone()),
+            Value::Bool(truth) => Some(truth.to_string()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        });
+        found.filter(|text| !text.is_empty())
     };
     let text = said(&["content", "text", "markdown", "message"]);
     let color = message.get("color").or_else(|| inner.get("color"));
@@ -124,15 +175,25 @@ fn passage_of(place: &str, message: &Map<String, Value>) -> Result<TextBody, Und
             Err(wrong("color", &format!("is {color}: use {}", colors.join(", "))))
         }
     });
-    let at = message.get("at").cloned().map(serde_json::from_value::<AtWire>).transpose();
-    let at = at.map_err(|refused| wrong("at", &format!("cannot be read: {refused}")))?;
-    Ok(TextBody {
-        text: text.ok_or_else(|| wrong("content", "is missing"))?,
-        title: said(&["title", "subject"]),
+    let at = AtWire::read(&format!("{place}.at"), message.get("at").cloned())?;
+    let (mut mentions, mut platform_users) = at.into_parts();
+    if let Some(platform) = platform {
+        mentions.users.extend_from_slice(platform_users.on(platform));
+        platform_users = PlatformUsers::default();
+    }
+    let text = text.ok_or_else(|| wrong("content", "is missing"))?;
+    if is_blank(&text) {
+        return Ok(None);
+    }
+    let title = said(&["title", "subject"]).filter(|title| !is_blank(title));
+    let content = PlatformOverride::Text(TextBody {
+        text,
+        title,
         format: Some(format),
-        mentions: at.map(Mentions::from).unwrap_or_default(),
+        mentions,
         color: color.transpose()?,
-    })
+    });
+    Ok(Some(Entry { content, platform_users }))
 }
 
 #[cfg(test)]
@@ -140,11 +201,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::{NoContent, PlatformContent};
+    use crate::domain::{Mentions, NoContent, PlatformContent};
 
     fn read(structure: Value) -> Result<EventContent, String> {
         let mut content = EventContent::default();
-        let structure = serde_json::from_value(structure).map_err(|mistake| mistake.to_string())?;
+        let structure = super::super::fields::object("message_structure", Some(structure))
+            .map_err(|undecodable| undecodable.detail)?
+            .unwrap_or_default();
         read_structure(structure, &mut content).map_err(|undecodable| undecodable.detail)?;
         Ok(content)
     }
@@ -226,7 +289,18 @@ mod tests {
                 json!({"email": "e", "sms": "s"}),
                 "message_structure has neither an entry for a platform nor a default, and there is no message: add one of them",
             ),
-            (json!({"default": ""}), "message_structure.default is empty"),
+            (
+                json!({"default": ""}),
+                "message_structure.default shows nothing, and there is no other text",
+            ),
+            (
+                json!({"default": null, "lark": "\u{3000}\u{200b}"}),
+                "message_structure.default shows nothing, and there is no other text",
+            ),
+            (
+                json!({"default": ["x"]}),
+                "message_structure.default is a list: it must be text, an object with the platform's own message, or one with a msgType",
+            ),
             (
                 json!({"default": {}}),
                 "message_structure.default is an object: it must be text, or have a msgType",
@@ -270,12 +344,49 @@ mod tests {
             color.starts_with("message_structure.lark.color is \"pink\": use blue, "),
             "{color}"
         );
-        let at = read(json!({"default": "d", "lark": {"msgType": "text", "text": "x", "at": {"atMobiles": 7}}}))
-            .unwrap_err();
-        assert!(
-            at.starts_with("message_structure.lark.at cannot be read: invalid type: integer `7`"),
-            "{at}"
+        let at = |at: Value| {
+            read(json!({"default": "d", "lark": {"msgType": "text", "text": "x", "at": at}}))
+        };
+        assert_eq!(
+            at(json!({"atMobiles": {}})).unwrap_err(),
+            "message_structure.lark.at.atMobiles is an object: it must be a list of texts"
         );
+        assert_eq!(
+            at(json!([true, [], []])).unwrap_err(),
+            "message_structure.lark.at is a list: it must be an object, or one as JSON in text"
+        );
+    }
+
+    #[test]
+    fn an_entry_of_blanks_is_absent_and_numbers_and_booleans_are_text() {
+        let structure = json!({"default": 7, "lark": " ", "wecom": true, "dingtalk": null,
+                               "dingtalk_internal": {"msgType": "Text", "content": "\u{200b}"}});
+        let content = read(structure).unwrap();
+        for (platform, says) in [
+            (Platform::Lark, "7"),
+            (Platform::WeCom, "true"),
+            (Platform::DingTalk, "7"),
+            (Platform::DingTalkInternal, "7"),
+        ] {
+            assert_eq!(content.for_platform(platform), Ok(PlatformContent::Text(&says.into())));
+        }
+    }
+
+    #[test]
+    fn the_members_of_an_entry_are_those_of_its_platform() {
+        let at = json!({"users": {"lark": ["ou_1"], "dingtalk": 7, "email": ["x"]}});
+        let entry = json!({"msgType": "text", "content": "x", "at": at});
+        let content = read(json!({"default": entry, "wecom": "w"})).unwrap();
+        let on = |content: &EventContent, platform| content.mentions_on(platform).users;
+        assert_eq!(on(&content, Platform::Lark), ["ou_1"]);
+        assert_eq!(on(&content, Platform::DingTalkInternal), ["7"]);
+        assert!(on(&content, Platform::WeCom).is_empty());
+        let content = read(json!({"default": "d", "dingtalk": entry})).unwrap();
+        assert_eq!(on(&content, Platform::DingTalk), ["7"]);
+        assert!(on(&content, Platform::Lark).is_empty());
+        // The entry replaces the default, and so do its members.
+        let content = read(json!({"default": entry, "lark": "l"})).unwrap();
+        assert!(on(&content, Platform::Lark).is_empty());
     }
 
     #[test]

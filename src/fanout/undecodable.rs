@@ -6,13 +6,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::domain::{DeadReason, panic_message};
+use crate::domain::{DeadReason, Headers, bytes_of, panic_message};
 
 /// The mistake in a message that is not a readable event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undecodable {
     /// The kind of mistake: `damaged`, `size`, `headers_too_large`, `topic`, `receipt`, `json`,
-    /// `not_before`, `content`, `template`, `headers`, or `panic` for a fault of the daemon.
+    /// `not_before`, `content`, `blank`, `template`, `headers`, or `panic` for a fault of the
+    /// daemon.
     pub code: &'static str,
     /// The place and the mistake in one sentence.
     pub detail: String,
@@ -22,11 +23,16 @@ impl Undecodable {
     /// The reason of the dead letter.
     #[must_use]
     pub fn reason(&self) -> DeadReason {
-        if self.code == PANIC { DeadReason::Poison } else { DeadReason::Undecodable }
+        match self.code {
+            PANIC => DeadReason::Poison,
+            BLANK => DeadReason::Empty,
+            _ => DeadReason::Undecodable,
+        }
     }
 }
 
 const PANIC: &str = "panic";
+const BLANK: &str = "blank";
 
 /// Runs `read`, and again after a panic. A second panic becomes the mistake.
 pub(super) fn catch_panic<T>(read: impl Fn() -> Result<T, Undecodable>) -> Result<T, Undecodable> {
@@ -43,6 +49,31 @@ pub(super) fn catch_panic<T>(read: impl Fn() -> Result<T, Undecodable>) -> Resul
 /// A mistake in the content of an event.
 pub(super) fn mistake(detail: impl Into<String>) -> Undecodable {
     Undecodable { code: "content", detail: detail.into() }
+}
+
+/// Refuses headers of more than `max` bytes.
+///
+/// # Errors
+///
+/// They have more. The detail names the largest.
+pub fn headers_within(headers: &Headers, max: usize) -> Result<(), Undecodable> {
+    let size = bytes_of(headers);
+    if size <= max {
+        return Ok(());
+    }
+    let largest = headers.iter().max_by_key(|(_, value)| value.bytes());
+    let (name, bytes) = largest.map_or(("", 0), |(name, value)| (name.as_str(), value.bytes()));
+    Err(Undecodable {
+        code: "headers_too_large",
+        detail: format!(
+            "the headers have {size} bytes: at most {max} go along with a message; the largest is {name:?} with {bytes}"
+        ),
+    })
+}
+
+/// An event of which a member would see nothing.
+pub(super) fn blank(detail: impl Into<String>) -> Undecodable {
+    Undecodable { code: BLANK, detail: detail.into() }
 }
 
 #[cfg(test)]
@@ -68,5 +99,6 @@ mod tests {
         assert_eq!(given_up.detail, "roomcast failed twice in reading it: in the way");
         let refused = catch_panic(|| Err::<(), _>(mistake("what it says"))).unwrap_err();
         assert_eq!(refused.reason(), DeadReason::Undecodable);
+        assert_eq!(blank("it says nothing").reason(), DeadReason::Empty);
     }
 }

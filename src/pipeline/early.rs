@@ -48,7 +48,9 @@ impl EarlyBudget {
     /// `None` if there are not enough.
     pub(super) fn reserve(&self, delivery: &Delivery) -> Option<EarlyPermit> {
         let room = self.rooms.get(delivery.platform);
-        let bytes = u32::try_from(delivery.event.published.body.len()).ok()?;
+        // A packed body is smaller than the texts that were read from it.
+        let event = &delivery.event;
+        let bytes = u32::try_from(event.published.body.len().max(event.content.bytes())).ok()?;
         Some(EarlyPermit {
             _delivery: Arc::clone(&room.deliveries).try_acquire_owned().ok()?,
             _bytes: Arc::clone(&room.bytes).try_acquire_many_owned(bytes).ok()?,

@@ -15,6 +15,9 @@ const POISON_ADVICE: &str = "the broker redelivered it too often without an outc
 const EVICTED_ADVICE: &str = "a limit or policy of the broker removed it from its queue: the code says which; correct it, then redrive";
 const UNDECODABLE_ADVICE: &str = "the message is not an event: the detail says where the mistake is; correct the publisher, discard";
 
+/// The advice for an event of which a member would see nothing.
+const EMPTY_ADVICE: &str = "the publisher sent a text without anything to see: find out which value is missing there; discard this, because a redrive cannot add one";
+
 /// The advice for a delivery that became a dead letter for this reason with this code.
 #[must_use]
 pub fn advice(platform: Platform, reason: DeadReason, code: &str) -> &'static str {
@@ -62,6 +65,7 @@ pub fn advice(platform: Platform, reason: DeadReason, code: &str) -> &'static st
         (DeadReason::UnreadableSubscription, _) => {
             "the record of this one subscription is damaged (`roomcast store verify` names all that are): give it its webhook again (`roomcast subscription update ID --endpoint-file -`, with secret, keyword, name and mentions), or restore the store from a backup, redrive"
         }
+        (DeadReason::Empty, _) => EMPTY_ADVICE,
         (DeadReason::Undecodable, "template") => TEMPLATE_ADVICE,
         (DeadReason::Undecodable, _) => UNDECODABLE_ADVICE,
     }
@@ -76,6 +80,7 @@ pub fn event_advice(reason: DeadReason, code: &str) -> &'static str {
             "its expiration, set by the publisher or by a policy of the broker, ended before the daemon took it: redrive it if it still matters, and let roomcast count with time_to_live"
         }
         (DeadReason::Evicted, _) => EVICTED_ADVICE,
+        (DeadReason::Empty, _) => EMPTY_ADVICE,
         (_, "template") => TEMPLATE_ADVICE,
         (_, "headers_too_large") => {
             "the headers are larger than what can go along with a message: let the publisher send less in them, and more in the body; redriven, it lacks those that the header x-roomcast-left-out names"

@@ -37,7 +37,7 @@ pub fn digest(
     events.sort_by_key(|event| event.received_at);
     let mentions = events
         .iter()
-        .fold(Mentions::default(), |all, event| all.and(&mentions_of(platform, event)));
+        .fold(Mentions::default(), |all, event| all.and(&event.content.mentions_on(platform)));
     let latest = |of: fn(&Event) -> Timestamp| {
         events.iter().map(|event| of(event)).max().unwrap_or_default()
     };
@@ -86,14 +86,6 @@ fn lines(platform: Platform, language: Language, events: &[&Arc<Event>]) -> Stri
         text.push_str(&ChatPhrase::DigestRest { messages: left }.text(language));
     }
     text.trim_end().to_owned()
-}
-
-/// The members that an event mentions on a platform.
-fn mentions_of(platform: Platform, event: &Event) -> Mentions {
-    match event.content.for_platform(platform) {
-        Ok(PlatformContent::Text(passage)) => event.content.mentions.and(&passage.mentions),
-        _ => event.content.mentions.clone(),
-    }
 }
 
 /// The summary of an event: its subject, or the beginning of its text.

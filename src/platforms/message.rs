@@ -254,7 +254,7 @@ fn draft<'a>(content: &'a EventContent, variant: &Variant) -> Result<Draft<'a>, 
         if target.is_flow {
             return Passage { format: Format::Text, ..passage };
         }
-        let mentions = content.mentions.and(&own.mentions).and(&target.mentions);
+        let mentions = content.mentions_on(platform).and(&own.mentions).and(&target.mentions);
         passage.mentioning(platform, mentions)
     };
     match content.for_platform(platform) {

@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::domain::{DeadReason, Delivery, DeliveryReceipt, PublishedMessage, Timestamp};
+use crate::domain::{
+    DeadReason, Delivery, DeliveryReceipt, HEADERS_BYTES_MAX, PublishedMessage, Timestamp,
+};
 
 /// The next step of a message that is not finished here.
 #[derive(Clone, Debug)]
@@ -98,6 +100,11 @@ pub trait StepPublisher: Send + Sync {
     ///
     /// The step may not be stored. After [`StepPublishError::Refused`] it may be tried again.
     async fn store(&self, step: Arc<NextStep>) -> Result<(), StepPublishError>;
+
+    /// The most bytes of a publisher's headers that a stored message can have.
+    fn headers_max(&self) -> usize {
+        HEADERS_BYTES_MAX
+    }
 
     /// Acknowledges messages whose settlement is durable, in as few frames as possible. If the
     /// session ends during the call, some acks may be lost; that is not an error.

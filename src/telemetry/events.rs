@@ -35,7 +35,8 @@ use super::{
     registry::Telemetry,
 };
 use crate::domain::{
-    AttemptOutcome, DeadReason, Delivery, Event, EventId, FilterRejection, MessageFeature,
+    AttemptOutcome, DeadReason, Delivery, Event, EventId, FilterRejection, LeftOutHeaders,
+    MessageFeature,
     Platform, PublishedMessage, Settlement, SubscriptionId, Timestamp, WaitReason,
 };
 
@@ -84,6 +85,30 @@ impl EventUndecodable<'_> {
             );
         }
         tracing::debug!(event.topic = topic, detail = self.detail, "why the event cannot be read");
+    }
+}
+
+/// Headers of an event were left out, because all of them together do not fit the broker's frame.
+pub struct HeadersLeftOut<'a> {
+    /// The event.
+    pub event: &'a EventId,
+    /// Its topic.
+    pub topic: &'a str,
+    /// The names and sizes of the headers.
+    pub headers: &'a LeftOutHeaders,
+}
+
+impl HeadersLeftOut<'_> {
+    /// Logs the names.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        if telemetry.lines.allow(LimitedLine::HeadersLeftOut) {
+            tracing::warn!(
+                event.id = self.event.as_str(),
+                event.topic = self.topic,
+                headers = self.headers.to_string(),
+                "an event has more headers than go along with it; the largest are left out"
+            );
+        }
     }
 }
 

@@ -23,6 +23,7 @@ pub(super) const SPAN: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum LimitedLine {
     Undecodable,
+    HeadersLeftOut,
     GivenUp,
     Degraded,
     Dropped,
@@ -40,6 +41,7 @@ impl LimitedLine {
     pub(super) const fn message(self) -> &'static str {
         match self {
             Self::Undecodable => "an event cannot be read and becomes a dead letter",
+            Self::HeadersLeftOut => "an event has more headers than go along with it",
             Self::GivenUp => "a delivery is given up",
             Self::Degraded => "a platform refused a part of a message",
             Self::Dropped => "a delivery was dropped",

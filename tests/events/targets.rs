@@ -15,7 +15,7 @@ use roomcast::{
         Audience, Delivery, Event, EventContent, EventId, Format, HeaderValue, Part, Platform,
         PublishedMessage, Template, TemplateEngine, Timestamp,
     },
-    fanout::{Tags, Templates, ensure_message_id, read_policy},
+    fanout::{Tags, Templates, read_policy},
     platforms::{PARTS_MAX, RenderInput, prepare},
 };
 
@@ -36,7 +36,8 @@ fn decode(
         headers,
         ..PublishedMessage::default()
     };
-    decoder().decode(ensure_message_id(published), known()).ok()
+    let decoder = decoder();
+    decoder.decode(decoder.ensure_message_id(published), known()).ok()
 }
 
 /// Every part of an event on every platform is within the limit and contains the keyword, and the

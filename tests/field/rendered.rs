@@ -12,9 +12,7 @@ use roomcast::{
         RobotId, Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState, Template,
         TemplateEngine, Timestamp,
     },
-    fanout::{
-        DecodeContext, Decoder, DecoderSettings, TemplateRegistry, Templates, ensure_message_id,
-    },
+    fanout::{DecodeContext, Decoder, DecoderSettings, TemplateRegistry, Templates},
     platforms::{RenderInput, digest, main_host, prepare, webhook_path},
     settings::Section as _,
 };
@@ -134,7 +132,7 @@ fn decode(case: &Case) -> Result<Event, Refused> {
         platform: None,
     };
     let decoder = Decoder::new(settings, TemplateRegistry::new(templates));
-    let decoded = decoder.decode(ensure_message_id(case.published.clone()), known);
+    let decoded = decoder.decode(decoder.ensure_message_id(case.published.clone()), known);
     decoded.map_err(|refused| Refused { code: refused.1.code.to_owned(), detail: refused.1.detail })
 }
 

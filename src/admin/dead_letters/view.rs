@@ -11,7 +11,7 @@ use crate::{
     admin::wire::{DeadLetterDetail, DeadLetterView},
     broker::DeadLetter,
     domain::{HeaderValue, Timestamp},
-    platforms,
+    fanout, platforms,
 };
 
 /// How many characters of an event a listing shows.
@@ -32,7 +32,7 @@ pub fn view(letter: &DeadLetter) -> DeadLetterView {
         advice: advice(letter).to_owned(),
         topic: letter.topic.clone(),
         event: letter.event.clone(),
-        says: excerpt(&letter.published.body),
+        says: excerpt(&fanout::shown_text(&letter.published)),
         subscription: letter.subscription,
         robot: letter.robot,
         attempts: letter.attempts,
@@ -79,17 +79,15 @@ fn advice(letter: &DeadLetter) -> &'static str {
 }
 
 /// The start of an event: its subject, else its message, else the first characters of its body.
-fn excerpt(body: &[u8]) -> String {
-    let fields: Option<Map<String, Value>> = serde_json::from_slice(body).ok();
+fn excerpt(body: &str) -> String {
+    let fields: Option<Map<String, Value>> = serde_json::from_str(body).ok();
     let field = |name| fields.as_ref().and_then(|fields| fields.get(name)).and_then(Value::as_str);
     let text = match ["subject", "message"]
         .into_iter()
         .find_map(|name| field(name).filter(|text| !text.is_empty()))
     {
         Some(text) => text.to_owned(),
-        None => {
-            String::from_utf8_lossy(body.get(..EXCERPT_BYTES_MAX * 4).unwrap_or(body)).into_owned()
-        }
+        None => body.chars().take(EXCERPT_BYTES_MAX * 4).collect(),
     };
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() > EXCERPT_BYTES_MAX {
@@ -131,6 +129,7 @@ pub fn rfc3339(at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::PublishedMessage;
 
     #[test]
     fn an_event_says_its_subject_or_how_it_begins() {
@@ -142,8 +141,9 @@ mod tests {
             (&long, format!("{}…", "長".repeat(119))),
             ("", String::new()),
         ] {
-            assert_eq!(excerpt(body.as_bytes()), expected);
+            assert_eq!(excerpt(body), expected);
         }
-        assert_eq!(excerpt(&[0xff; 3000]).chars().count(), EXCERPT_BYTES_MAX);
+        let bytes = PublishedMessage { body: vec![0xff; 3000], ..PublishedMessage::default() };
+        assert_eq!(excerpt(&fanout::shown_text(&bytes)).chars().count(), EXCERPT_BYTES_MAX);
     }
 }

@@ -18,14 +18,21 @@ use crate::domain::{ListCursor, Platform, RobotId, SubscriptionId, TopicName};
 pub struct ExplainRequest {
     /// The topic.
     pub topic: TopicName,
-    /// The body of the message.
+    /// The body of the message, if it is text.
+    #[serde(default)]
     pub body: String,
+    /// The body in base64 instead, if it is not text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_base64: Option<String>,
     /// Its headers.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
     /// Its content type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
+    /// Its content encoding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_encoding: Option<String>,
     /// Whether it would be published to the urgent exchange.
     #[serde(default)]
     pub urgent: bool,

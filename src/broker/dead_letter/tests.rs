@@ -7,13 +7,18 @@
 use super::*;
 use crate::broker::TopologySettings;
 use crate::broker::envelope::DeadEvent;
-use crate::domain::DeadCause;
+use crate::domain::{DeadCause, HEADERS_BYTES_MAX};
 
 fn read(body: &[u8], properties: &BasicProperties) -> DeadLetter {
     let (prefix, tiers) = ("r".to_owned(), Vec::new());
     let topology =
         Topology::new(TopologySettings { prefix, tiers, delivery_limit: 1, receipts: false });
     DeadLetter::read(&topology, DeadQueue::Event, body.to_vec(), properties)
+}
+
+fn stored(headers: Headers) -> BasicProperties {
+    let published = PublishedMessage::default();
+    properties::encode_properties(&published, headers, "own-name", HEADERS_BYTES_MAX)
 }
 
 #[test]
@@ -69,6 +74,33 @@ fn what_the_broker_gave_up_has_the_reason_of_its_last_death() {
 }
 
 #[test]
+fn without_the_list_of_deaths_the_texts_for_the_last_or_the_first_tell_the_reason() {
+    for (names, reason, urgent) in [
+        (&[("x-first-death-reason", "expired")][..], DeadReason::Expired, false),
+        (
+            &[("x-first-death-reason", "expired"), ("x-last-death-reason", "maxlen")],
+            DeadReason::Evicted,
+            false,
+        ),
+        (
+            &[
+                ("x-last-death-reason", "delivery_limit"),
+                ("x-last-death-queue", "r.publish.urgent"),
+            ],
+            DeadReason::Poison,
+            true,
+        ),
+    ] {
+        let mut headers = FieldTable::default();
+        for (name, text) in names {
+            headers.insert((*name).into(), AMQPValue::LongString((*text).into()));
+        }
+        let letter = read(b"{}", &BasicProperties::default().with_headers(headers));
+        assert_eq!((letter.reason.known(), letter.urgent), (Some(reason), urgent), "{names:?}");
+    }
+}
+
+#[test]
 fn an_event_is_redriven_through_the_exchange_through_which_it_came() {
     let is_urgent = |letter: DeadLetter| match letter.redriven() {
         Redriven::Event { urgent, .. } => urgent,
@@ -107,7 +139,7 @@ fn an_event_is_redriven_through_the_exchange_through_which_it_came() {
             DeadCause { reason: DeadReason::Undecodable, code: "size", detail: "too large" },
             Timestamp::default(),
         );
-        let stored = properties::encode_properties(&PublishedMessage::default(), why, "own-name");
+        let stored = stored(why);
         assert_eq!(is_urgent(read(b"", &stored)), urgent);
     }
 }
@@ -128,8 +160,7 @@ fn a_reason_of_another_version_is_kept_as_it_is_with_its_code_and_detail() {
         why.iter_mut()
             .filter(|(name, _)| name == REASON)
             .for_each(|(_, value)| *value = HeaderValue::text(said));
-        let stored =
-            properties::encode_properties(&PublishedMessage::default(), why.clone(), "own-name");
+        let stored = stored(why.clone());
         let letter = read(b"", &stored);
         assert_eq!(letter.reason.to_string(), reason);
         assert_eq!((letter.code.as_str(), letter.detail.as_str()), ("1313", "it rattles"));
@@ -140,28 +171,31 @@ fn a_reason_of_another_version_is_kept_as_it_is_with_its_code_and_detail() {
 }
 
 #[test]
-fn an_undecodable_event_is_redriven_a_generation_later() {
-    let why = envelope::of_dead_event(
-        &DeadEvent {
-            published: &PublishedMessage {
-                routing_key: "ops".into(),
-                ..PublishedMessage::default()
+fn an_event_that_was_not_read_is_redriven_a_generation_later() {
+    for reason in [DeadReason::Undecodable, DeadReason::Empty] {
+        let why = envelope::of_dead_event(
+            &DeadEvent {
+                published: &PublishedMessage {
+                    routing_key: "ops".into(),
+                    ..PublishedMessage::default()
+                },
+                urgent: false,
+                event: "e1",
+                generation: 4,
             },
-            urgent: false,
-            event: "e1",
-            generation: 4,
-        },
-        DeadCause { reason: DeadReason::Undecodable, code: "size", detail: "too large" },
-        Timestamp::from_unix_millis(5),
-    );
-    let stored = properties::encode_properties(&PublishedMessage::default(), why, "own-name");
-    let letter = read(b"", &stored);
-    assert_eq!(
-        (letter.id.as_str(), letter.event.as_str(), letter.generation),
-        ("own-name", "e1", 4)
-    );
-    let Redriven::Event { headers, .. } = letter.redriven() else { panic!("it is no delivery") };
-    assert_eq!(envelope::count(&headers, GENERATION), Ok(5));
+            DeadCause { reason, code: "size", detail: "too large" },
+            Timestamp::from_unix_millis(5),
+        );
+        let letter = read(b"", &stored(why));
+        assert_eq!(
+            (letter.id.as_str(), letter.event.as_str(), letter.generation),
+            ("own-name", "e1", 4)
+        );
+        let Redriven::Event { headers, .. } = letter.redriven() else {
+            panic!("it is no delivery")
+        };
+        assert_eq!(envelope::count(&headers, GENERATION), Ok(5), "{reason}");
+    }
 }
 
 #[test]

@@ -66,7 +66,7 @@ pub(in crate::cli) struct Explain {
     /// The event
     #[command(flatten)]
     pub said: EventArgs,
-    /// Read the body from this file (`-`: standard input), as a publisher would
+    /// Read the body from this file (`-`: standard input), byte for byte as a publisher would
     /// send it, instead of a message
     #[arg(long, value_name = "FILE", conflicts_with_all = ["message", "template", "tag", "tags", "subject", "format", "time_to_live"])]
     pub event: Option<PathBuf>,
@@ -76,6 +76,9 @@ pub(in crate::cli) struct Explain {
     /// The content type of the message, such as application/cloudevents+json
     #[arg(long, value_name = "TYPE")]
     pub content_type: Option<String>,
+    /// The content encoding of the message, such as gzip. A packed body is recognised without it
+    #[arg(long, value_name = "CODING")]
+    pub content_encoding: Option<String>,
     /// Only for this subscription
     #[arg(long, value_name = "ID")]
     pub subscription: Option<String>,

@@ -10,9 +10,9 @@ use super::{
     jinja::Jinja,
     placeholders::Placeholders,
 };
-use crate::domain::{Template, TemplateEngine, TextBody};
+use crate::domain::{Template, TemplateEngine, TextBody, is_blank};
 
-/// The longest result, in bytes. No event is larger by default.
+/// The longest result, in bytes. The rest is cut. No event is larger by default.
 const SAID_BYTES_MAX: usize = 256 * 1024;
 
 /// A text with its compiled form, or with the reason why it has none.
@@ -51,17 +51,13 @@ impl CompiledTemplate {
             Ok(CompiledBody::Jinja(jinja)) => jinja.fill(tags),
             Err(unreadable) => Err(unreadable.to_string()),
         };
-        let text = said.map_err(failed)?;
-        if text.len() > SAID_BYTES_MAX {
-            return Err(failed(format!(
-                "it renders {} bytes: at most {SAID_BYTES_MAX} are possible",
-                text.len()
-            )));
-        }
-        if text.trim().is_empty() {
+        let mut text = said.map_err(failed)?;
+        // No platform shows as much, and what it leaves out it says.
+        text.truncate(text.floor_char_boundary(SAID_BYTES_MAX));
+        if is_blank(&text) {
             return Err(failed("it renders nothing with these tags".to_owned()));
         }
-        Ok(TextBody { format: *format, ..TextBody::from(text.as_str()) })
+        Ok(TextBody { format: *format, text, ..TextBody::default() })
     }
 }
 
