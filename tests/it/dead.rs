@@ -209,7 +209,7 @@ async fn an_event_that_cannot_be_read_is_kept_with_the_place_of_its_mistake_and_
     let large = format!(r#"{{"message": "{}"}}"#, "x".repeat(3000));
     for (topic, body, code, place) in [
         ("ops", &b"{\"message\": oops}"[..], "json", "column 13"),
-        ("ops", br#"{"message": "x", "format": "html"}"#, "json", "format"),
+        ("ops", br#"{"message": "x", "format": "html"}"#, "content", "format"),
         ("ops", br#"{"subject": "nothing else"}"#, "content", "message"),
         ("ops", large.as_bytes(), "size", "2000"),
         ("ops", b"\xff\xfe", "json", ""),

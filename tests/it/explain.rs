@@ -118,8 +118,9 @@ async fn it_says_when_a_robot_with_a_backlog_would_be_sent_to_and_what_would_be_
     let table = home.cli(&["explain", "--topic", "ops", "--time-to-live", "5", "late"], "");
     let table = String::from_utf8(table.stdout).unwrap();
     assert!(table.contains("expired") && table.contains("its time to live ends before"), "{table}");
-    let mistake = home.fails(&["explain", "--topic", "ops", "--event", "-"], "{\"message\": 7}", 1);
-    assert!(mistake.contains("json: at message"), "{mistake}");
+    let mistake =
+        home.fails(&["explain", "--topic", "ops", "--event", "-"], "{\"message\": [7]}", 1);
+    assert!(mistake.contains("content: message is a list"), "{mistake}");
     let bodies =
         home.ok(&["explain", "--topic", "ops", "--subscription", &id, "--bodies", "hello"], "");
     assert!(bodies.contains("\"content\": \"hello\""), "{bodies}");
