@@ -48,15 +48,17 @@ impl ReceiptPolicy {
 pub struct InvalidReceipt;
 
 /// The value of the header [`RECEIPT`]: a truth value, as such, as 0 or 1, or as text. `None` if it
-/// is absent.
+/// is absent or void.
 pub fn receipt_requested(headers: &Headers) -> Result<Option<bool>, InvalidReceipt> {
     let Some((_, value)) = headers.iter().find(|(name, _)| name == RECEIPT) else {
         return Ok(None);
     };
-    match (value, value.as_text().map(str::trim)) {
+    let text = value.as_text().map(|text| text.trim().to_ascii_lowercase());
+    match (value, text.as_deref()) {
+        (HeaderValue::Void, _) => Ok(None),
         (HeaderValue::Bool(truth), _) => Ok(Some(*truth)),
-        (HeaderValue::Int(1), _) | (_, Some("true")) => Ok(Some(true)),
-        (HeaderValue::Int(0), _) | (_, Some("false")) => Ok(Some(false)),
+        (HeaderValue::Int(1), _) | (_, Some("true" | "1")) => Ok(Some(true)),
+        (HeaderValue::Int(0), _) | (_, Some("false" | "0")) => Ok(Some(false)),
         _ => Err(InvalidReceipt),
     }
 }
@@ -272,7 +274,10 @@ mod tests {
             (HeaderValue::Int(0), Ok(Some(false))),
             (HeaderValue::text("yes"), Err(InvalidReceipt)),
             (HeaderValue::Int(2), Err(InvalidReceipt)),
-            (HeaderValue::Void, Err(InvalidReceipt)),
+            (HeaderValue::text("True"), Ok(Some(true))),
+            (HeaderValue::text("0"), Ok(Some(false))),
+            (HeaderValue::text(""), Err(InvalidReceipt)),
+            (HeaderValue::Void, Ok(None)),
         ] {
             assert_eq!(receipt_requested(&asking(value.clone())), asked, "{value:?}");
         }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::undecodable::Undecodable;
 use crate::domain::{HeaderValue, Headers, NOT_BEFORE, Timestamp};
 
-/// Reads the header, if there is one: RFC 3339 as text, an AMQP timestamp, or a whole number of
-/// seconds since 1970.
+/// Reads the header, if there is one: RFC 3339 as text, an AMQP timestamp, or a number of seconds
+/// since 1970, also as text. A void header is absent.
 ///
 /// # Errors
 ///
@@ -20,7 +20,8 @@ pub(super) fn not_before(
     received_at: Timestamp,
     max: Duration,
 ) -> Result<Option<Timestamp>, Undecodable> {
-    let Some((_, value)) = headers.iter().find(|(name, _)| name == NOT_BEFORE) else {
+    let header = headers.iter().find(|(name, _)| name == NOT_BEFORE);
+    let Some((_, value)) = header.filter(|(_, value)| *value != HeaderValue::Void) else {
         return Ok(None);
     };
     let Some(at) = moment(value) else {
@@ -41,12 +42,23 @@ fn moment(value: &HeaderValue) -> Option<Timestamp> {
     let seconds = match value {
         HeaderValue::Timestamp(seconds) => *seconds,
         HeaderValue::Int(seconds) => u64::try_from(*seconds).ok()?,
+        HeaderValue::Float(seconds) => return of_seconds(*seconds),
         text => {
-            let at: jiff::Timestamp = text.as_text()?.trim().parse().ok()?;
+            let text = text.as_text()?.trim();
+            if let Ok(seconds) = text.parse() {
+                return of_seconds(seconds);
+            }
+            let at: jiff::Timestamp = text.parse().ok()?;
             return Some(Timestamp::from_unix_millis(at.as_millisecond().try_into().ok()?));
         }
     };
     Some(Timestamp::from_unix_millis(seconds.saturating_mul(1000)))
+}
+
+/// The time with a fraction of a second, as some languages give it.
+fn of_seconds(seconds: f64) -> Option<Timestamp> {
+    let since = Duration::try_from_secs_f64(seconds).ok()?;
+    Some(Timestamp::from_unix_millis(u64::try_from(since.as_millis()).ok()?))
 }
 
 fn mistake(what: &str) -> Undecodable {
@@ -74,10 +86,14 @@ mod tests {
             (HeaderValue::text("1999-01-01T00:00:00Z"), 915_148_800_000),
             (HeaderValue::Timestamp(1_700_003_600), 1_700_003_600_000),
             (HeaderValue::Int(1_700_000_007), 1_700_000_007_000),
+            (HeaderValue::Float(1_700_000_007.25), 1_700_000_007_250),
+            (HeaderValue::text("1700000007"), 1_700_000_007_000),
+            (HeaderValue::text("1700000007.25"), 1_700_000_007_250),
         ] {
             assert_eq!(read(value.clone()), Ok(Some(millis)), "{value:?}");
         }
         assert_eq!(not_before(&Headers::new(), NOW, Duration::ZERO), Ok(None));
+        assert_eq!(read(HeaderValue::Void), Ok(None));
     }
 
     #[test]
@@ -87,7 +103,10 @@ mod tests {
             (HeaderValue::text("2023-11-14T22:13:21"), "is not a time"),
             (HeaderValue::Int(-1), "is not a time"),
             (HeaderValue::Bool(true), "is not a time"),
-            (HeaderValue::Float(1.7e9), "is not a time"),
+            (HeaderValue::Float(-1.0), "is not a time"),
+            (HeaderValue::Float(f64::NAN), "is not a time"),
+            (HeaderValue::text("inf"), "is not a time"),
+            (HeaderValue::text(""), "is not a time"),
             (
                 HeaderValue::Timestamp(1_700_003_601),
                 "is more than 3600 s ahead (event.not_before_max)",

@@ -42,7 +42,7 @@ pub(super) fn check(body: &Field<'_>) -> Checked {
 fn image(image: &Field<'_>) -> Checked {
     let (encoded, digest) = (image.text("base64")?, image.text("md5")?);
     let bytes = BASE64_STANDARD.decode(encoded);
-    let bytes = bytes.map_err(|mistake| image.wrong(format!("holds no base64: {mistake}")))?;
+    let bytes = bytes.map_err(|_| image.wrong("is not written in base64"))?;
     if bytes.len() > IMAGE_BYTES_MAX {
         return Err(image.oversized(bytes.len(), IMAGE_BYTES_MAX));
     }
