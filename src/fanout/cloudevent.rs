@@ -238,10 +238,13 @@ fn in_text(
     text: String,
 ) -> Result<Data, Undecodable> {
     let MediaType::Json = kind else { return shown(kind, template_name, text) };
-    match (json::parse(&text), template_name) {
+    let whole = json::trimmed(&text).trim();
+    match (json::parse(whole), template_name) {
         (Ok(data), Some(name)) => Ok(template(name, data)),
         (Ok(Value::Object(event)), None) => Ok(Data::Event(event)),
         (Ok(Value::String(text)), None) => Ok(Data::Text(Format::Text, text)),
+        // It was meant as an event, and members cannot read it.
+        (Err(mistake), None) if whole.starts_with('{') => Err(wrong(&format!("data: {mistake}"))),
         _ => shown(MediaType::Text(Format::Text), template_name, text),
     }
 }
@@ -399,6 +402,7 @@ mod tests {
                 "Text hello",
             ),
             (json!({"data_base64": "e30="}), "json {}"),
+            (json!({"data_base64": "77u/e30="}), "json {}"),
             (json!({"data": "{}", "datacontenttype": "application/vnd.x+json"}), "json {}"),
             (json!({"data": "words", "datacontenttype": "application/json"}), "Text words"),
             (json!({"data": "\"words\"", "datacontenttype": "application/json"}), "Text words"),
@@ -476,6 +480,10 @@ mod tests {
             (
                 body(json!({"data": [1]})),
                 "CloudEvent: its data is a list: it must be an event or text, or the extension roomcasttemplate names a template for it",
+            ),
+            (
+                body(json!({"data": "{\"message\": 1", "datacontenttype": "application/json"})),
+                "CloudEvent: data: line 1 column 13: the JSON ends too early",
             ),
             (
                 body(json!({"data": null})),

@@ -238,7 +238,7 @@ fn content_of(
         platform_users,
         attributes: Attributes::default(),
     };
-    let template = wire.message_template_name.filter(|name| !name.is_empty());
+    let template = wire.message_template_name.filter(|name| !is_blank(name));
     match (wire.message_structure, template) {
         (Some(structure), _) => read_structure(structure, &mut content)?,
         (None, Some(name)) => {
