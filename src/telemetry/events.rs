@@ -36,8 +36,7 @@ use super::{
 };
 use crate::domain::{
     AttemptOutcome, DeadReason, Delivery, Event, EventId, FilterRejection, LeftOutHeaders,
-    MessageFeature,
-    Platform, PublishedMessage, Settlement, SubscriptionId, Timestamp, WaitReason,
+    MessageFeature, Platform, PublishedMessage, Settlement, SubscriptionId, Timestamp, WaitReason,
 };
 
 /// An event was received.
