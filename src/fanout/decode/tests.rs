@@ -140,6 +140,9 @@ fn a_mistake_is_named_with_its_place() {
     assert_eq!(decode_from("", r#"{"message":"x"}"#).unwrap_err().code, "topic");
 }
 
+/// A field, what is shown of an event that was read, and the outcome for each shape.
+type FieldRow = (&'static str, fn(&Event) -> String, [String; 9]);
+
 /// What becomes of an event with this field in each shape of JSON: `null`, `true`, a number, a text
 /// of digits, an empty text, other text, a list, an object. The outcome is either what was read, or
 /// the sentence of the refusal.
@@ -193,7 +196,7 @@ fn every_field_in_every_shape_of_json_is_read_by_its_meaning_or_refused_in_one_s
         )
     };
     let unknown = |name: &str| format!("there is no template {name}");
-    let table: Vec<(&str, fn(&Event) -> String, [String; 9])> = vec![
+    let table: Vec<FieldRow> = vec![
         (
             "subject",
             subject,
