@@ -30,6 +30,7 @@ use crate::{
     crypto::{KeyError, MasterKey},
     pipeline::PipelineContext,
     private_file::PrivateFileError,
+    send::BuildTransportError,
     store::{LedgerError, Store, StoreError},
     telemetry::{LogHandle, Telemetry, TraceError, events},
 };
@@ -56,8 +57,8 @@ pub enum AppError {
     #[error(transparent)]
     Admin(#[from] AdminError),
     /// The HTTP client cannot be built.
-    #[error("the HTTP client cannot be built")]
-    Client(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Client(BuildTransportError),
     /// The export of traces cannot be set up.
     #[error(transparent)]
     Trace(#[from] TraceError),

@@ -12,8 +12,8 @@
 mod form;
 
 pub use form::{
-    Form, Parsed, duration, http_address, number, number_of, one_of, path, ratio, secret_file,
-    some_duration, switch, text,
+    Form, Parsed, duration, http_address, not_a_host_name, number, number_of, one_of, path, ratio,
+    secret_file, some_duration, switch, text,
 };
 
 /// When a changed setting takes effect.

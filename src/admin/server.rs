@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     domain::Secret,
-    settings::{Form, path, section, switch, text},
+    settings::{Form, not_a_host_name, path, section, switch, text},
 };
 
 section! {
@@ -57,7 +57,7 @@ fn host_name() -> Form<String> {
         Ok(_) => {
             Err(format!("{text:?} is an address, and addresses are always allowed: leave it out"))
         }
-        Err(_) => Err(format!("{text:?} is not a host name: write it without scheme and port")),
+        Err(_) => Err(not_a_host_name(text)),
     })
 }
 

@@ -23,7 +23,7 @@ const PAGE: usize = 500;
 pub(super) fn start(store: Arc<dyn SubscriptionStore>, config: &Config, stop: CancellationToken) {
     let config = config.clone();
     tokio::spawn(async move {
-        let searched = stop.run_until_cancelled(strangers(&*store, &config)).await;
+        let searched = stop.run_until_cancelled(count_refused_hosts(&*store, &config)).await;
         match searched {
             Some(Ok(found)) => log(found),
             // A record that is damaged has a log line of its own.
@@ -38,8 +38,15 @@ pub(super) fn start(store: Arc<dyn SubscriptionStore>, config: &Config, stop: Ca
     });
 }
 
-fn log(found: BTreeMap<(Platform, String), u64>) {
-    for ((platform, host), subscriptions) in found {
+/// A host that the configuration does not allow.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct RefusedHost {
+    platform: Platform,
+    host: String,
+}
+
+fn log(found: BTreeMap<RefusedHost, u64>) {
+    for (RefusedHost { platform, host }, subscriptions) in found {
         let platform = platform.as_str();
         tracing::warn!(
             platform,
@@ -50,11 +57,11 @@ fn log(found: BTreeMap<(Platform, String), u64>) {
     }
 }
 
-/// The number of subscriptions by platform and host, for hosts that are not allowed.
-async fn strangers(
+/// The number of subscriptions at each host that is not allowed.
+async fn count_refused_hosts(
     store: &dyn SubscriptionStore,
     config: &Config,
-) -> Result<BTreeMap<(Platform, String), u64>, StoreFailure> {
+) -> Result<BTreeMap<RefusedHost, u64>, StoreFailure> {
     let hosts = config.webhook_hosts();
     let (mut found, mut after) = (BTreeMap::new(), None);
     loop {
@@ -66,7 +73,8 @@ async fn strangers(
                 continue;
             }
             if let Some(host) = hosts.not_allowed(one.platform, &one.endpoint) {
-                *found.entry((one.platform, host.to_owned())).or_default() += 1;
+                let refused = RefusedHost { platform: one.platform, host: host.to_owned() };
+                *found.entry(refused).or_default() += 1;
             }
         }
         match next {

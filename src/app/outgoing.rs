@@ -35,7 +35,7 @@ const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "
 pub(super) fn http_transport(config: &Config) -> Result<HttpTransport, AppError> {
     HttpTransport::new(&config.send, &routes(config)?).map_err(|error| match error {
         BuildTransportError::CaFile { .. } => AppError::Setting(error.to_string()),
-        BuildTransportError::Client(error) => AppError::Client(error.into()),
+        BuildTransportError::Client(_) => AppError::Client(error),
     })
 }
 

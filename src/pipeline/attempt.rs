@@ -273,7 +273,8 @@ impl Pipeline {
             delivery.attempts += 1;
         }
         let now = self.parts.clock.now();
-        settle::decide(delivery, answer, &self.parts.retry, now, (resume, slot), rand::random())
+        let resume = settle::ResumePosition { at: resume, slot };
+        settle::decide(delivery, answer, &self.parts.retry, now, resume, rand::random())
     }
 
     /// The settlement of a delivery whose task panicked.

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     domain::Secret,
-    settings::{Form, Parsed},
+    settings::{Form, Parsed, not_a_host_name},
 };
 
 /// The schemes of proxies. Through `socks5` the daemon resolves names, through the others the proxy
@@ -145,7 +145,7 @@ pub(super) fn exception() -> Form<String> {
         if good {
             Ok(text.trim_start_matches('.').to_ascii_lowercase())
         } else {
-            Err(format!("{text:?} is not a host name: write it without scheme and port"))
+            Err(not_a_host_name(text))
         }
     })
 }

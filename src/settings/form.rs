@@ -94,6 +94,12 @@ fn hash_of(text: &str) -> u64 {
     hasher.finish()
 }
 
+/// The mistake in a setting that must be a host name.
+#[must_use]
+pub fn not_a_host_name(text: &str) -> String {
+    format!("{text:?} is not a host name: write it without scheme and port")
+}
+
 /// An address of HTTP or HTTPS that passes a further check.
 pub fn http_address(check: impl Fn(Url) -> Parsed<Url> + 'static) -> Form<Url> {
     const KIND: &str = "http:// or https:// address";

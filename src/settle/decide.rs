@@ -10,18 +10,26 @@ use crate::domain::{
     WaitReason,
 };
 
+/// Where a delivery continues after a refusal for speed.
+#[derive(Clone, Copy, Debug)]
+pub struct ResumePosition {
+    /// When its robot may be sent to again.
+    pub at: Timestamp,
+    /// The delivery's position in the order then, if it has one.
+    pub slot: Option<Timestamp>,
+}
+
 /// The settlement of a delivery whose attempt was answered.
 ///
-/// `delivery.attempts` already includes this attempt if [`counts_as_attempt`] says so. `resume` is
-/// when the robot may be sent to again after a refusal for speed, and `slot` is the delivery's
-/// position in the order then. `dice` is a random number from 0 to 1.
+/// `delivery.attempts` already includes this attempt if [`counts_as_attempt`] says so. `dice` is a
+/// random number from 0 to 1.
 #[must_use]
 pub fn decide(
     delivery: &Delivery,
     answer: &AttemptOutcome,
     policy: &RetryPolicy,
     now: Timestamp,
-    (resume, slot): (Timestamp, Option<Timestamp>),
+    resume: ResumePosition,
     dice: f64,
 ) -> Settlement {
     let dead = |reason| Settlement::Dead {
@@ -32,9 +40,11 @@ pub fn decide(
     match answer.verdict {
         Verdict::Delivered => Settlement::Done,
         Verdict::Throttled { .. } => {
-            defer(delivery, resume, slot, WaitReason::Hold(HoldCause::Throttled))
+            defer(delivery, resume.at, resume.slot, WaitReason::Hold(HoldCause::Throttled))
         }
-        Verdict::BudgetSpent { .. } => defer(delivery, resume, slot, WaitReason::MonthlyBudget),
+        Verdict::BudgetSpent { .. } => {
+            defer(delivery, resume.at, resume.slot, WaitReason::MonthlyBudget)
+        }
         Verdict::Refused => dead(DeadReason::Refused),
         Verdict::RobotGone => dead(DeadReason::RobotGone),
         Verdict::Security => dead(DeadReason::Security),
@@ -209,7 +219,8 @@ mod tests {
             ..RetryPolicy::by_default().unwrap()
         };
         let answer = AttemptOutcome::new(verdict, "c", "d");
-        decide(&delivery(attempts, expires_in), &answer, &policy, NOW, (at(60), Some(at(1))), 0.0)
+        let resume = ResumePosition { at: at(60), slot: Some(at(1)) };
+        decide(&delivery(attempts, expires_in), &answer, &policy, NOW, resume, 0.0)
     }
 
     fn dead(reason: DeadReason) -> Settlement {

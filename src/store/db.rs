@@ -13,7 +13,10 @@
 //!
 //! Not here: the meaning of a row (`row.rs`), opening sled and reopening it (`engine.rs`).
 
-use std::{ops::Bound, path::Path};
+use std::{
+    ops::{Bound, RangeBounds},
+    path::Path,
+};
 
 use sled::{
     Transactional,
@@ -29,6 +32,12 @@ use crate::domain::{RobotId, SubscriptionId, TopicName};
 
 /// The number of rows that are changed before the free space of the disk is checked again.
 const BATCH_SIZE: usize = 128;
+
+/// A row, and the one that takes its place: of the same id and topic.
+pub(super) struct RowChange {
+    pub(super) old: SubscriptionRow,
+    pub(super) new: SubscriptionRow,
+}
 
 /// The open database.
 pub(super) struct Db {
@@ -71,13 +80,10 @@ impl Db {
     }
 
     /// Replaces rows of the same id and topic, each whole or not at all; durable when it returns.
-    pub(super) fn replace(
-        &self,
-        rows: &[(SubscriptionRow, SubscriptionRow)],
-    ) -> Result<(), StoreError> {
-        let put = rows.iter().map(|(old, new)| size(new) - size(old)).sum();
+    pub(super) fn replace(&self, rows: &[RowChange]) -> Result<(), StoreError> {
+        let put = rows.iter().map(|RowChange { old, new }| size(new) - size(old)).sum();
         self.change(rows, put, |trees, rows| {
-            rows.iter().try_for_each(|(old, new)| {
+            rows.iter().try_for_each(|RowChange { old, new }| {
                 if old.robot != new.robot {
                     return exchange(trees, old, new);
                 }
@@ -250,7 +256,7 @@ impl Db {
 
     fn stretch(
         &self,
-        range: (Bound<Vec<u8>>, Bound<Vec<u8>>),
+        range: impl RangeBounds<Vec<u8>> + Clone,
         limit: usize,
     ) -> Result<Vec<Result<SubscriptionRow, DamagedRow>>, StoreError> {
         let found: Vec<_> = self

@@ -12,7 +12,7 @@ use super::{
     conformance::samples::subscription,
     db::Db,
     engine::EPOCH_WORD,
-    key_slots::KeySlots,
+    key_slots::{KeySlots, NamedSlot},
     open::{UNNAMED_MAX, UNVERIFIED},
     row::SubscriptionRow,
     tests::open_with,
@@ -101,7 +101,7 @@ fn a_removal_that_was_interrupted_anywhere_is_finished() {
         db.engine().set_word(EPOCH_WORD, &epoch.to_be_bytes()).unwrap();
         slots.begin_epoch(epoch).unwrap();
         let row = db.get(id).unwrap().unwrap();
-        slots.erase(&[(row.slot, *id.as_bytes())]).unwrap();
+        slots.erase(&[NamedSlot::of(&row)]).unwrap();
         cut(&db, &row, left);
         drop((db, slots));
         let store = open_with(dir.path(), 1).unwrap();
@@ -135,7 +135,7 @@ fn a_store_that_is_damaged_does_not_claim_that_nothing_was_changed() {
     db.remove(&lost).unwrap();
     // Before that, a removal was interrupted.
     let row = db.get(id).unwrap().unwrap();
-    slots.erase(&[(row.slot, *id.as_bytes())]).unwrap();
+    slots.erase(&[NamedSlot::of(&row)]).unwrap();
     drop((db, slots));
     std::fs::write(data.join(UNVERIFIED), "").unwrap();
 

@@ -63,6 +63,12 @@ pub struct Journal {
     turning: Mutex<()>,
 }
 
+/// A page to which nothing is written any more.
+struct ClosedPage {
+    path: PathBuf,
+    closed_at: Timestamp,
+}
+
 struct JournalSegments {
     window: Duration,
     /// The last reading of the clocks that was written.
@@ -75,8 +81,8 @@ struct JournalSegments {
     began: Timestamp,
     /// Files of earlier pages that the next commit must sync.
     unsynced: Vec<File>,
-    /// Pages that only a start reads, the oldest first, each with the time at which it was closed.
-    old: Vec<(PathBuf, Timestamp)>,
+    /// Pages that only a start reads, the oldest first.
+    old: Vec<ClosedPage>,
 }
 
 impl Journal {
@@ -109,7 +115,7 @@ impl Journal {
             records.push(PaceRecord::SegmentStart);
             for frame in frames {
                 match ClockReading::decode(frame) {
-                    Some(reading) => last = Some((same_boot, reading)),
+                    Some(reading) => last = Some(LastReading { reading, same_boot }),
                     None => records.extend(pace_record_codec::decode(frame)),
                 }
             }
@@ -118,7 +124,7 @@ impl Journal {
         }
         let timeline = MonotonicWallClock::from(clock.clone(), resume(last, &mut records, &clock));
         let (now, read) = (timeline.now(), ClockReading::take(&clock, &timeline));
-        let old = paths.into_iter().map(|path| (path, now)).collect();
+        let old = paths.into_iter().map(|path| ClosedPage { path, closed_at: now }).collect();
         let pages = JournalSegments {
             window: settings.window,
             read,
@@ -276,15 +282,18 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
+/// The last reading of the clocks on the pages.
+struct LastReading {
+    reading: ClockReading,
+    /// Whether the machine has not been started anew since.
+    same_boot: bool,
+}
+
 /// The pacer's time now, after all records on the pages.
-fn resume(
-    last: Option<(bool, ClockReading)>,
-    records: &mut [PaceRecord],
-    clock: &Clock,
-) -> Timestamp {
+fn resume(last: Option<LastReading>, records: &mut [PaceRecord], clock: &Clock) -> Timestamp {
     // A version without readings wrote the time of the wall clock when its process began.
     let wall = ResumedClock { now: clock.now(), ages_unknown: false };
-    let resumed = last.map_or(wall, |(same_boot, reading)| reading.resumed(same_boot, clock));
+    let resumed = last.map_or(wall, |last| last.reading.resumed(last.same_boot, clock));
     // The clock behind this estimate may have been set back, so no record may be later than now.
     let now = records.iter().filter_map(written_at).fold(resumed.now, Timestamp::max);
     if resumed.ages_unknown {
@@ -336,7 +345,7 @@ impl JournalSegments {
         if page.is_dirty() {
             self.unsynced.push(page.file);
         }
-        self.old.push((page.path, now));
+        self.old.push(ClosedPage { path: page.path, closed_at: now });
     }
 
     /// Takes the files with writes that are not synced.
@@ -381,8 +390,8 @@ impl JournalSegments {
     /// matter.
     fn take_useless(&mut self, now: Timestamp) -> Vec<PathBuf> {
         let (window, mut useless) = (self.window, Vec::new());
-        self.old.retain(|(path, until)| {
-            let matters = now.since(*until) <= window;
+        self.old.retain(|ClosedPage { path, closed_at }| {
+            let matters = now.since(*closed_at) <= window;
             if !matters {
                 useless.push(path.clone());
             }

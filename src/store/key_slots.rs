@@ -27,6 +27,7 @@ use super::{
     StoreError,
     key_slot::{KeySlot, KeySlotContent, SLOT_BYTES, encode},
     lock::sync_folder,
+    row::SubscriptionRow,
 };
 
 /// The damage of a file that lost slots.
@@ -58,11 +59,35 @@ pub(super) struct KeySlots {
     unsettled: bool,
 }
 
+/// A slot, and the record whose key it contains.
+#[derive(Clone, Copy)]
+pub(super) struct NamedSlot {
+    /// Its number.
+    pub(super) at: u32,
+    /// The id of the record.
+    pub(super) record: [u8; 16],
+}
+
+impl NamedSlot {
+    /// The slot that a row names.
+    pub(super) fn of(row: &SubscriptionRow) -> Self {
+        Self { at: row.slot, record: *row.id.as_bytes() }
+    }
+}
+
+/// A slot with its content.
+pub(super) struct FoundSlot {
+    /// Its number.
+    pub(super) at: u32,
+    /// Its content.
+    pub(super) content: KeySlotContent,
+}
+
 /// The slot file after opening.
 pub(super) struct OpenedKeySlots {
     pub(super) slots: KeySlots,
     /// The slots of the last epoch, whose changes a crash may have interrupted.
-    pub(super) recent: Vec<(u32, KeySlotContent)>,
+    pub(super) recent: Vec<FoundSlot>,
     /// The number of slots with a wrong check sum.
     pub(super) damaged: usize,
     /// Whether the slots of the file have no epoch.
@@ -174,14 +199,10 @@ impl KeySlots {
 
     /// Reads every slot and returns those of the last epoch. Appends a text to `damages` for each
     /// damaged one.
-    fn read_all(
-        &mut self,
-        count: usize,
-        damages: &mut Vec<String>,
-    ) -> io::Result<Vec<(u32, KeySlotContent)>> {
+    fn read_all(&mut self, count: usize, damages: &mut Vec<String>) -> io::Result<Vec<FoundSlot>> {
         let mut recent = Vec::new();
         for first in (0..count).step_by(RUN) {
-            for (at, content) in self.table.run(first)? {
+            for FoundSlot { at, content } in self.table.run(first)? {
                 let (generation, epoch) = match &content {
                     KeySlotContent::Empty => (0, None),
                     KeySlotContent::Erased { epoch, .. } => (0, Some(*epoch)),
@@ -200,7 +221,7 @@ impl KeySlots {
                     recent.clear();
                 }
                 if epoch.is_some_and(|epoch| epoch == self.epoch && epoch > 0) {
-                    recent.push((at, content));
+                    recent.push(FoundSlot { at, content });
                 }
             }
         }
@@ -267,11 +288,11 @@ impl KeySlots {
 
     /// Overwrites slots, which destroys their keys; durable when it returns. [`KeySlots::release`]
     /// frees them.
-    pub(super) fn erase(&mut self, slots: &[(u32, [u8; 16])]) -> io::Result<()> {
+    pub(super) fn erase(&mut self, slots: &[NamedSlot]) -> io::Result<()> {
         // In memory they are gone first. So even if the disk fails, no message is sent with these
         // keys.
-        slots.iter().for_each(|(at, _)| self.table.set(*at, 0));
-        for (at, record) in slots {
+        slots.iter().for_each(|slot| self.table.set(slot.at, 0));
+        for NamedSlot { at, record } in slots {
             self.table.put(*at, 0, &super::key_slot::erased(*record, self.epoch))?;
         }
         self.sync()

@@ -22,7 +22,7 @@ use super::{
     db::Db,
     engine::{EPOCH_WORD, FORMAT_WORD},
     key_slot::KeySlotContent,
-    key_slots::{self, KeySlots},
+    key_slots::{self, FoundSlot, KeySlots, NamedSlot},
     keyring::{self, Keyring, Ring},
     lock::{self, Lock},
     row::SubscriptionRow,
@@ -179,9 +179,9 @@ fn remove_if_there(path: &Path) -> std::io::Result<()> {
 
 impl StoreInner {
     /// Completes the interrupted changes of the last epoch.
-    fn look_at(&self, recent: Vec<(u32, KeySlotContent)>) -> Result<(), StoreError> {
+    fn look_at(&self, recent: Vec<FoundSlot>) -> Result<(), StoreError> {
         let (mut writer, mut unnamed, mut without_row) = (self.writer(), Vec::new(), Vec::new());
-        for (at, content) in recent {
+        for FoundSlot { at, content } in recent {
             let (KeySlotContent::Erased { record, .. }
             | KeySlotContent::Key(super::key_slot::KeySlot {
                 binding: crate::crypto::Binding { record, .. },
@@ -202,9 +202,11 @@ impl StoreInner {
                     self.db.finish(&row)?;
                     unnamed.extend(self.replaced(slot.replaced, *record)?);
                 }
-                (KeySlotContent::Key(_), Some(_)) => unnamed.push((at, *record)),
+                (KeySlotContent::Key(_), Some(_)) => {
+                    unnamed.push(NamedSlot { at, record: *record })
+                }
                 (KeySlotContent::Key(_), None) => {
-                    unnamed.push((at, *record));
+                    unnamed.push(NamedSlot { at, record: *record });
                     without_row.push(id);
                 }
                 (_, Some(row)) => self.remove_without_key(&mut writer, Some(row))?,
@@ -235,7 +237,9 @@ impl StoreInner {
             }
         }
         for first in (0..named.len()).step_by(key_slots::RUN) {
-            for (at, content) in self.table.run(first).map_err(|source| self.unread(source))? {
+            for FoundSlot { at, content } in
+                self.table.run(first).map_err(|source| self.unread(source))?
+            {
                 let is_named = named
                     .get(usize::try_from(at).unwrap_or(usize::MAX))
                     .copied()
@@ -243,7 +247,7 @@ impl StoreInner {
                 if let KeySlotContent::Key(slot) = content
                     && !is_named
                 {
-                    unnamed.push((at, slot.binding.record));
+                    unnamed.push(NamedSlot { at, record: slot.binding.record });
                 }
             }
         }
@@ -261,19 +265,17 @@ impl StoreInner {
     }
 
     /// The slot of the record's previous key, if it still contains that key.
-    fn replaced(
-        &self,
-        at: Option<u32>,
-        record: [u8; 16],
-    ) -> Result<Option<(u32, [u8; 16])>, StoreError> {
+    fn replaced(&self, at: Option<u32>, record: [u8; 16]) -> Result<Option<NamedSlot>, StoreError> {
         let Some(at) = at else { return Ok(None) };
         let found = self
             .table
             .run(usize::try_from(at).unwrap_or(usize::MAX))
             .map_err(|source| self.unread(source))?;
         Ok(match found.into_iter().next() {
-            Some((_, KeySlotContent::Key(old))) if old.binding.record == record => {
-                Some((at, record))
+            Some(FoundSlot { content: KeySlotContent::Key(old), .. })
+                if old.binding.record == record =>
+            {
+                Some(NamedSlot { at, record })
             }
             _ => None,
         })
@@ -282,7 +284,7 @@ impl StoreInner {
     fn erase_unnamed(
         &self,
         writer: &mut StoreWriter,
-        unnamed: &[(u32, [u8; 16])],
+        unnamed: &[NamedSlot],
     ) -> Result<(), StoreError> {
         if unnamed.len() > UNNAMED_MAX {
             // An erased key cannot be restored, and one crash cannot leave this many.
@@ -293,7 +295,7 @@ impl StoreInner {
         if !unnamed.is_empty() {
             tracing::info!(count = unnamed.len(), "erasing keys that no subscription names");
             writer.slots.erase(unnamed).map_err(|source| self.unwritten(source))?;
-            writer.slots.release(unnamed.iter().map(|(at, _)| *at));
+            writer.slots.release(unnamed.iter().map(|slot| slot.at));
         }
         Ok(())
     }

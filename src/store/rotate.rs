@@ -16,7 +16,7 @@ use std::sync::{Arc, Weak, atomic::Ordering};
 use super::{
     ListCursor, StoreError, StoreRefusal,
     key_slot::{KeySlot, KeySlotContent},
-    key_slots::RUN,
+    key_slots::{FoundSlot, RUN},
     keyring::Ring,
     row::SubscriptionRow,
     subscriptions::{Store, StoreInner},
@@ -189,7 +189,7 @@ impl StoreInner {
         let run = self.table.run(first).map_err(|source| self.unread(source))?;
         let count = run.len();
         let mut slots = Vec::new();
-        for (at, content) in run {
+        for FoundSlot { at, content } in run {
             if let KeySlotContent::Key(slot) = content
                 && slot.key != ring.current.id()
             {
@@ -225,7 +225,7 @@ impl StoreInner {
         let old = |content: &KeySlotContent| matches!(content, KeySlotContent::Key(slot) if slot.key != ring.current.id());
         for first in (0..self.table.len()).step_by(RUN) {
             let run = self.table.run(first).map_err(|source| self.unread(source))?;
-            if run.iter().any(|(_, content)| old(content)) {
+            if run.iter().any(|found| old(&found.content)) {
                 return Ok(true);
             }
         }

@@ -16,7 +16,7 @@ use super::{
     FileLedger, Journal, Store, StoreSettings, attack,
     conformance::{Harness, OpenStore, conformance_suite, keys::master},
     crash_points::CrashPoints,
-    db::Db,
+    db::{Db, RowChange},
     row::SubscriptionRow,
     segment::FileSync,
     subscriptions::StoreInner,
@@ -148,6 +148,6 @@ impl Harness for SledHarness {
         let mut sealed = row.sealed.0.clone();
         sealed[40] ^= 1;
         let new = SubscriptionRow { sealed: SealedRecord(sealed), ..row.clone() };
-        db.replace(&[(row, new)]).unwrap();
+        db.replace(&[RowChange { old: row, new }]).unwrap();
     }
 }

@@ -14,7 +14,8 @@ use super::{
         keys::master,
         samples::{TOKEN, endpoint, ids, opened, rename, subscription},
     },
-    db::Db,
+    db::{Db, RowChange},
+    key_slots::NamedSlot,
     row::SubscriptionRow,
 };
 use crate::{
@@ -138,7 +139,8 @@ fn a_record_under_another_head_does_not_open() {
     {
         let db = Db::open(&dir.path().join("data")).unwrap();
         let row = db.get(id).unwrap().unwrap();
-        db.replace(&[(row.clone(), SubscriptionRow { platform: Platform::Lark, ..row })]).unwrap();
+        let new = SubscriptionRow { platform: Platform::Lark, ..row.clone() };
+        db.replace(&[RowChange { old: row, new }]).unwrap();
     }
     assert!(matches!(
         open(dir.path()).show(id),
@@ -248,7 +250,7 @@ async fn a_fresh_look_says_gone_of_a_removal_at_every_step_and_never_of_a_change
     assert!(opened(&store, &fresh).await.is_some());
     // A removal erases the key, then deletes the row.
     let row = store.0.db.get(id).unwrap().unwrap();
-    store.0.writer().slots.erase(&[(row.slot, *id.as_bytes())]).unwrap();
+    store.0.writer().slots.erase(&[NamedSlot::of(&row)]).unwrap();
     assert!(matches!(
         Subscriptions::open(&store, &fresh).await.unwrap(),
         OpenedRecipient::Replaced
@@ -279,11 +281,8 @@ async fn options_stand_in_the_clear_head_and_the_seal_protects_them() {
     {
         let db = Db::open(&dir.path().join("data")).unwrap();
         let row = db.get(id).unwrap().unwrap();
-        db.replace(&[(
-            row.clone(),
-            SubscriptionRow { options: SubscriptionOptions::default(), ..row },
-        )])
-        .unwrap();
+        let new = SubscriptionRow { options: SubscriptionOptions::default(), ..row.clone() };
+        db.replace(&[RowChange { old: row, new }]).unwrap();
     }
     assert!(matches!(
         open(dir.path()).show(id),

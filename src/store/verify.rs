@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use super::{
     ListCursor, StoreError, StoreRefusal,
     key_slot::KeySlotContent,
-    key_slots::RUN,
+    key_slots::{FoundSlot, RUN},
     subscriptions::{Store, StoreInner},
 };
 use crate::{
@@ -95,7 +95,9 @@ impl StoreInner {
         let mut count = 0;
         for first in (0..self.table.len()).step_by(RUN) {
             let _writer = self.writer();
-            for (at, content) in self.table.run(first).map_err(|source| self.unread(source))? {
+            for FoundSlot { at, content } in
+                self.table.run(first).map_err(|source| self.unread(source))?
+            {
                 if let KeySlotContent::Key(slot) = content
                     && !named.contains(&at)
                 {

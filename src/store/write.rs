@@ -15,8 +15,10 @@ use std::collections::HashMap;
 
 use super::{
     AddedSubscription, StoreError, StoreRefusal,
+    db::RowChange,
     engine::EPOCH_WORD,
     key_slot::KeySlot,
+    key_slots::NamedSlot,
     row::{RowVersion, SubscriptionRow},
     sealed_fields::SealedFields,
     subscriptions::{Store, StoreInner, StoreWriter},
@@ -169,7 +171,9 @@ impl Store {
             open.db.get(id)?.ok_or(StoreError::Refused(StoreRefusal::NoSuchSubscription { id }))?;
         if row.state != state {
             let topic = row.topic.clone();
-            let replaced = open.db.replace(&[(row.clone(), SubscriptionRow { state, ..row })]);
+            let replaced = open
+                .db
+                .replace(&[RowChange { old: row.clone(), new: SubscriptionRow { state, ..row } }]);
             open.cache.forget(&topic);
             replaced?;
         }
@@ -270,15 +274,15 @@ impl StoreInner {
         let (mut rows, mut slots, mut old_keys) = (Vec::new(), Vec::new(), Vec::new());
         for (at, RowUpdate { old, new, record }) in taken.into_iter().zip(changes) {
             let (new, slot) = self.seal(&new, at, Some(old.slot), &record)?;
-            old_keys.push((old.slot, *old.id.as_bytes()));
+            old_keys.push(NamedSlot::of(&old));
             slots.push(slot);
-            rows.push((old, new));
+            rows.push(RowChange { old, new });
         }
         let written = writer.slots.write(&slots).map_err(|source| self.unwritten(source));
         self.crash_points.reached();
         let replaced = written.and_then(|()| self.db.replace(&rows));
         self.crash_points.reached();
-        rows.iter().for_each(|(old, _)| self.cache.forget(&old.topic));
+        rows.iter().for_each(|change| self.cache.forget(&change.old.topic));
         // After a failure it is unknown which rows are on the disk, so both versions keep their
         // keys. The next start erases the keys that no row names.
         let erased = replaced
@@ -286,7 +290,7 @@ impl StoreInner {
         self.crash_points.reached();
         match erased {
             Ok(()) => {
-                writer.slots.release(old_keys.iter().map(|(at, _)| *at));
+                writer.slots.release(old_keys.iter().map(|slot| slot.at));
                 self.settled(writer, rows.len())
             }
             Err(error) => {
@@ -372,6 +376,6 @@ impl StoreInner {
     }
 }
 
-fn named(rows: &[SubscriptionRow]) -> Vec<(u32, [u8; 16])> {
-    rows.iter().map(|row| (row.slot, *row.id.as_bytes())).collect()
+fn named(rows: &[SubscriptionRow]) -> Vec<NamedSlot> {
+    rows.iter().map(NamedSlot::of).collect()
 }

@@ -15,7 +15,10 @@ use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 use crate::{
     crypto::Binding,
-    store::key_slot::{KeySlot, KeySlotContent, SLOT_BYTES, decode},
+    store::{
+        key_slot::{KeySlot, KeySlotContent, SLOT_BYTES, decode},
+        key_slots::FoundSlot,
+    },
 };
 
 /// The size of the header, in bytes.
@@ -113,7 +116,7 @@ impl KeySlotTable {
     }
 
     /// The content of up to [`RUN`] slots, from slot `first` on.
-    pub(in crate::store) fn run(&self, first: usize) -> io::Result<Vec<(u32, KeySlotContent)>> {
+    pub(in crate::store) fn run(&self, first: usize) -> io::Result<Vec<FoundSlot>> {
         let held = self.read_lock();
         let count = held.len().saturating_sub(first).min(RUN);
         let mut bytes = vec![0; count * SLOT_BYTES];
@@ -122,7 +125,8 @@ impl KeySlotTable {
         numbered
             .map(|(at, slot)| {
                 let at = number(at)?;
-                Ok((at, decode(at, slot).unwrap_or_else(KeySlotContent::Damaged)))
+                let content = decode(at, slot).unwrap_or_else(KeySlotContent::Damaged);
+                Ok(FoundSlot { at, content })
             })
             .collect()
     }

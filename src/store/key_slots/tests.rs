@@ -31,7 +31,7 @@ fn written_slots_are_there_after_reopening_and_erased_ones_are_not() {
     let taken = slots.take(2).unwrap();
     let (a, b) = (taken[0], taken[1]);
     slots.write(&[slot(a, 0xaa), slot(b, 0xbb)]).unwrap();
-    slots.erase(&[(a, [1; 16])]).unwrap();
+    slots.erase(&[NamedSlot { at: a, record: [1; 16] }]).unwrap();
     slots.release([a]);
     drop(slots);
     let bytes = std::fs::read(dir.path().join("slots")).unwrap();
@@ -58,7 +58,7 @@ fn only_the_slots_of_the_last_epoch_are_checked_when_the_file_is_opened() {
     }
     drop(slots);
     let recent: Vec<_> =
-        KeySlots::open(dir.path(), true).unwrap().recent.iter().map(|(at, _)| *at).collect();
+        KeySlots::open(dir.path(), true).unwrap().recent.iter().map(|slot| slot.at).collect();
     assert_eq!(recent, [1, 2]);
 }
 
