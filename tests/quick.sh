@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 smoke=(
     delivery::one_publish_reaches_all_four_platforms
     dead::a_dead_letter_is_redriven_alone_and_delivered_once
-    explain::each_subscription_is_explained_and_what_it_would_read_is_what_it_reads
+    explain::each_subscription_is_explained_and_the_preview_equals_the_message
     startup::broken_configuration_is_reported_at_once_with_lines
     crash::a_terminated_daemon_finishes_the_attempts_in_flight
 )

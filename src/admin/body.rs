@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn another_type_too_many_bytes_and_what_is_not_json_are_told_apart() {
+    async fn another_type_too_many_bytes_and_invalid_json_have_their_own_answers() {
         let said = |refused: Result<_, ApiError>| refused.unwrap_err().to_string();
         assert!(said(read("[1]".into(), "text/plain").await).contains("content type"));
         for body in ["{x}", r#"{"all":[1]} x"#, "[[1]]"] {

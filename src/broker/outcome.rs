@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_apply_is_left_out() {
+    fn fields_that_do_not_apply_are_left_out() {
         let (body, ..) = written(&receipt(DeliveryOutcome::Delivered));
         for name in ["reason", "code", "detail", "correlation_id"] {
             assert!(body.get(name).is_none(), "{name}: {body}");

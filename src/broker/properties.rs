@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_publisher_sent_survives_and_what_the_broker_added_does_not() {
+    fn headers_of_the_publisher_survive_and_those_of_the_broker_do_not() {
         let headers = vec![
             (
                 "deep".to_owned(),

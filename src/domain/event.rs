@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_wins_over_the_message_and_an_internal_robot_hears_the_entry_for_dingtalk() {
+    fn an_entry_wins_over_the_message_and_an_internal_robot_gets_the_entry_for_dingtalk() {
         let content = EventContent {
             message: Some("all".into()),
             entries: vec![(Platform::DingTalk, PlatformOverride::Text("ding".into()))],

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn in_smns_way_rules_hold_all_values_hold_one_and_what_is_absent_is_ignored() {
+    fn in_smns_form_all_rules_hold_one_value_suffices_and_an_absent_attribute_passes() {
         let rules = vec![
             rule("week", vec![equals("saturday"), equals("sunday")]),
             rule("time", vec![equals("morning")]),
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn in_the_way_of_sns_what_is_absent_does_not_match_unless_its_absence_is_asked_for() {
+    fn in_snss_form_an_absent_attribute_does_not_match_unless_the_rule_requires_absence() {
         let with =
             |test| FilterPolicy { absent: Absent::Refused, rules: vec![rule("a", vec![test])] };
         let number = |bounds: &[(Comparison, f64)]| {

@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_told_is_decided_by_the_setting_and_the_header() {
+    fn the_setting_and_the_header_decide_about_receipts() {
         let (yes, no) = (asking(HeaderValue::Bool(true)), asking(HeaderValue::Bool(false)));
         let unreadable = asking(HeaderValue::text("perhaps"));
         for (receipts, headers, told) in [

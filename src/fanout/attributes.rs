@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn protocols_name_the_platforms_and_what_is_none_of_ours_has_nobody() {
+    fn protocols_name_the_platforms_and_an_unknown_protocol_names_none() {
         let own = json!([{"name": "smn_protocol", "type": "PROTOCOL", "value": ["email", "feishu", "wecom"]}]);
         assert_eq!(read(own, &[]).unwrap().platforms, Some(vec![Platform::Lark, Platform::WeCom]));
         for (value, platforms) in [

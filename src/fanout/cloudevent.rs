@@ -464,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_good_cloudevent_says_why() {
+    fn a_wrong_cloudevent_says_why() {
         let body = |more: Value| {
             let mut body =
                 json!({"specversion": "1.0", "id": "7", "source": "/db", "type": "t", "data": "x"});

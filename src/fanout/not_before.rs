@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_or_too_far_ahead_is_a_mistake_that_says_so() {
+    fn a_wrong_time_or_one_too_far_ahead_is_refused_with_the_reason() {
         for (value, says) in [
             (HeaderValue::text("tomorrow"), "is not a time"),
             (HeaderValue::text("2023-11-14T22:13:21"), "is not a time"),

@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_looks_like_json_and_is_no_message_stays_text() {
+    fn text_that_looks_like_json_and_is_not_a_message_stays_text() {
         let content = read(json!({"default": "{\"a\": 1}"})).unwrap();
         assert_eq!(
             content.for_platform(Platform::Lark),

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_for_its_slot_has_three_quarters_of_its_platforms_room_by_count_and_by_bytes() {
+    fn deliveries_that_wait_for_their_slot_get_three_quarters_of_the_room_by_count_and_bytes() {
         for (deliveries_max, bytes_max, size, have_room) in [
             (8, 1000, 0, 6),
             (8, 1000, 100, 6),

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_counts_names_and_mentions_what_it_is_made_of() {
+    fn a_digest_counts_and_names_its_events_and_mentions_their_members() {
         let events = [
             event(3, None, "\n  third one\nmore"),
             event(1, Some("db-1 is down"), "x"),
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_a_platform_is_counted() {
+    fn events_without_room_in_a_digest_are_counted() {
         let events: Vec<_> = (0..1000)
             .map(|n| event(n, Some(&format!("告警 {n} {}", "x".repeat(300))), "m"))
             .collect();

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_is_written_once_for_all_who_hear_the_same_and_again_for_others() {
+    async fn a_message_is_rendered_once_for_equal_targets_and_again_for_others() {
         let (rendered, one, other) =
             (RenderCache::default(), event(&"a ".repeat(2_000)), event(&"b ".repeat(2_000)));
         for _ in 0..3 {

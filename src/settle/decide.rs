@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_leave_before_its_time_to_live_ends_is_dead_at_once() {
+    fn a_delivery_that_cannot_leave_within_its_time_to_live_is_dead_at_once() {
         let reason = |settlement| match settlement {
             Settlement::Dead { reason, .. } => Some(reason),
             _ => None,
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_for_speed_is_no_attempt() {
+    fn a_refusal_for_speed_is_not_an_attempt() {
         assert!(!counts_as_attempt(Verdict::Throttled { wait: None }));
         assert!(!counts_as_attempt(Verdict::BudgetSpent { wait: Duration::ZERO }));
         assert!(counts_as_attempt(Verdict::TryAgain { wait: None }));

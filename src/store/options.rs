@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn options_are_read_back_as_they_were_written_and_what_follows_is_given_back() {
+    fn options_are_read_back_as_they_were_written_and_the_rest_of_the_bytes_is_returned() {
         let languages = [None, Some(Language::Zh), Some(Language::En)];
         for (overflow, language) in OverflowPolicy::ALL.into_iter().zip(languages) {
             for group in [None, Some("g".repeat(64).parse().unwrap())] {

@@ -224,7 +224,7 @@ async fn a_caller_that_disconnects_is_logged_all_the_same() {
 }
 
 #[tokio::test]
-async fn what_gives_webhooks_away_or_changes_keys_is_done_on_the_socket_alone() {
+async fn routes_that_reveal_webhooks_or_change_keys_exist_on_the_socket_alone() {
     let (home, address) = with_console(Home::new(broker::shared().await, NOWHERE, ""));
     home.subscribe("ops", "wecom", "wecom-001", &[]);
     let _daemon = home.start().await;

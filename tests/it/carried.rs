@@ -56,7 +56,7 @@ fn letters(home: &Home) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn no_stored_step_has_an_amqp_priority_and_what_was_urgent_stays_so() {
+async fn no_stored_step_has_an_amqp_priority_and_an_urgent_one_stays_urgent() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
     let home = Home::new(broker, &emulator.url(), RETRY_LATE);
     home.subscribe("later", "wecom", "wecom-001", &[]);
@@ -163,7 +163,7 @@ async fn of_headers_that_do_not_fit_the_largest_that_nothing_needs_is_left_out_a
 }
 
 #[tokio::test]
-async fn what_the_broker_itself_gave_up_is_shown_with_its_true_reason() {
+async fn a_message_that_the_broker_dead_lettered_is_shown_with_its_true_reason() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "");
     home.subscribe("ops", "wecom", "wecom-001", &[]);

@@ -238,7 +238,7 @@ async fn an_event_that_cannot_be_read_is_kept_with_the_place_of_its_mistake_and_
 }
 
 #[tokio::test]
-async fn an_urgent_event_that_was_given_up_is_redriven_through_the_exchange_for_what_is_urgent() {
+async fn an_urgent_event_that_was_given_up_is_redriven_through_the_urgent_exchange() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home =
         Home::new(broker, &emulator.url(), "").with("[broker]\n", "[broker]\ndelivery_limit = 1\n");
@@ -280,7 +280,7 @@ async fn an_urgent_event_that_was_given_up_is_redriven_through_the_exchange_for_
 }
 
 #[tokio::test]
-async fn misbehaving_platforms_hold_nobody_up() {
+async fn misbehaving_platforms_delay_no_other_platform() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let short = "[retry]\ndelays = []\n[send]\nconnect_timeout = \"1s\"\ndeadline = \"2s\"\n";
     let home = Home::new(broker, &emulator.url(), short);

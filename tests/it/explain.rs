@@ -25,7 +25,7 @@ fn of<'a>(all: &'a [Value], name: &str) -> &'a Value {
 }
 
 #[tokio::test]
-async fn each_subscription_is_explained_and_what_it_would_read_is_what_it_reads() {
+async fn each_subscription_is_explained_and_the_preview_equals_the_message() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "");
     home.subscribe("ops", "wecom", "wecom-001", &["--name", "long", "--mention-user", "ann"]);

@@ -244,8 +244,7 @@ async fn a_templated_event_says_on_each_platform_what_its_template_says_there() 
 }
 
 #[tokio::test]
-async fn an_event_whose_template_is_missing_or_fails_is_a_dead_letter_and_is_delivered_when_that_is_mended()
- {
+async fn an_event_whose_template_is_missing_or_fails_is_a_dead_letter_until_it_is_corrected() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "");
     home.subscribe("ops", "wecom", "wecom-001", &[]);

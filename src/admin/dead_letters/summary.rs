@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_counted_by_is_named() {
+    fn an_unknown_property_of_a_summary_is_named() {
         let Err(refusal) = GroupBy::list("reason,colour") else { panic!("there is no colour") };
         assert!(
             refusal.to_string().contains("\"colour\"")

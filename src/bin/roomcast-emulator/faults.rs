@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_without_what_it_needs_is_complained_about() {
+    fn a_fault_without_its_parameters_is_refused() {
         for bad in [
             json!({"kind": "slow"}),
             json!({"kind": "status"}),

@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_without_a_known_type_is_told_to_have_one() {
+    fn a_message_without_a_known_type_is_refused_with_the_known_types() {
         for body in [json!({}), json!({"msg_type": "markdown"})] {
             assert_eq!(Lark.read(&body).unwrap_err().code, 19_002);
         }

@@ -103,7 +103,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_name_mentioned_twice_counts_once_and_the_word_for_everybody_is_no_name() {
+    fn a_name_mentioned_twice_counts_once_and_the_word_for_all_is_not_a_name() {
         let mut mentions = Mentions::default();
         mentions.add_user("li", "all");
         mentions.add_user("li", "all");

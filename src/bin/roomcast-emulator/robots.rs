@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_never_heard_of_is_a_robot_without_security() {
+    fn an_unknown_token_is_a_robot_without_security() {
         let mut robots = robots(false);
         assert_eq!(robots.find(Platform::Lark, "t").as_deref(), Some(&Setup::default()));
         assert_eq!(robots.list().len(), 1);

@@ -135,7 +135,7 @@ async fn each_platform_takes_a_message_and_tells_what_members_read() {
 }
 
 #[tokio::test]
-async fn a_robot_over_its_quota_is_told_so_with_http_200() {
+async fn a_robot_over_its_quota_is_refused_with_http_200() {
     let emulator = start(|_| {}).await;
     for (path, platform, limit, code) in [
         (DINGTALK, "dingtalk", 20, 130_101),
@@ -176,7 +176,7 @@ async fn robots_that_are_gone_or_disabled_say_so_in_their_platforms_words() {
 }
 
 #[tokio::test]
-async fn requests_that_are_no_messages_are_refused() {
+async fn requests_that_are_not_messages_are_refused() {
     let emulator = start(|_| {}).await;
     let code = async |method: &str, path: &str, kind: &str, body: &str| {
         emulator.request(method, path, kind, body).await.code()

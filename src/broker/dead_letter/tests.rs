@@ -45,7 +45,7 @@ fn a_message_that_the_broker_gave_up_is_poison_and_has_its_topic_from_its_death(
 }
 
 #[test]
-fn what_the_broker_gave_up_has_the_reason_of_its_last_death() {
+fn a_message_that_the_broker_dead_lettered_has_the_reason_of_its_last_death() {
     for (word, reason, code) in [
         (None, DeadReason::Poison, "delivery_limit"),
         (Some("delivery_limit"), DeadReason::Poison, "delivery_limit"),

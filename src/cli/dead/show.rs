@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_publisher_named_takes_up_one_line_and_begins_none() {
+    fn a_text_of_a_publisher_takes_one_line_and_begins_none() {
         assert_eq!(
             fact("event", "e-1\nwhat to do    discard all"),
             "event         e-1·what to do    discard all"

@@ -51,7 +51,7 @@ fn a_placeholder_is_a_possible_name_in_braces_and_everything_else_stays_as_it_is
 }
 
 #[test]
-fn what_exceeds_the_limits_is_refused_and_the_limit_is_not() {
+fn a_value_above_a_limit_is_refused_and_the_limit_itself_is_not() {
     let places = |count: usize, distinct: usize| {
         (0..count).map(|n| format!("{{t{}}}", n % distinct)).collect::<String>()
     };

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn whom_a_message_mentions_stands_in_its_text_once() {
+    fn each_mentioned_member_is_in_the_text_once() {
         let mut words = TextMessage::plain(None, "ask @1380", Format::Text);
         words.mentions = Mentions {
             all: true,
