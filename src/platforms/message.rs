@@ -203,7 +203,7 @@ pub fn write(content: &EventContent, variant: &Variant) -> Result<UnsignedBody, 
 }
 
 /// The features of the message for which the platform may have refused it. It takes as long as
-/// [`write`].
+/// [`write()`].
 #[must_use]
 pub fn features(content: &EventContent, variant: &Variant) -> FeatureSet {
     let platform = variant.target.platform;
@@ -441,6 +441,26 @@ mod tests {
             }
             assert!(part.index > 0, "{platform} needs several parts");
         }
+    }
+
+    #[test]
+    fn a_flow_gets_the_body_of_a_plain_text_without_mentions() {
+        let content = EventContent {
+            message: Some("**disk** full".into()),
+            format: crate::domain::Format::Markdown,
+            mentions: Mentions { all: true, users: vec!["ou_1".into()], ..Mentions::default() },
+            ..EventContent::default()
+        };
+        let target = RenderTarget { is_flow: true, ..RenderTarget::plain(Platform::Lark) };
+        let variant = Variant {
+            target,
+            part: ONE_PART,
+            omitted: FeatureSet::EMPTY,
+            plain_part: Part::default(),
+        };
+        let UnsignedBody { body, .. } = write(&content, &variant).unwrap();
+        let expected = json!({"msg_type": "text", "content": {"text": "**disk** full"}});
+        assert_eq!(Value::Object(body), expected);
     }
 
     #[test]

@@ -194,9 +194,13 @@ mod tests {
 
     #[test]
     fn a_card_given_as_a_string_or_without_elements_is_unreadable() {
-        for bad in [json!("{\"elements\":[]}"), json!({}), json!({"schema": "2.0", "elements": []})]
-        {
-            assert_eq!(card(&bad).unwrap_err().code, 11_246);
+        for (bad, code) in [
+            (json!("{\"elements\":[]}"), 11_246),
+            (json!({}), 11_246),
+            (json!({"schema": "2.0", "body": {}}), 11_246),
+            (json!({"schema": "2.0", "elements": []}), 200_621),
+        ] {
+            assert_eq!(card(&bad).unwrap_err().code, code, "{bad}");
         }
     }
 

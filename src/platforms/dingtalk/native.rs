@@ -67,7 +67,9 @@ fn mentions(body: &Field<'_>) -> Checked {
         );
     }
     match at.get("isAtAll") {
-        Some(all) if !all.value().is_boolean() => Err(all.wrong("must be true or false")),
+        Some(all) if !all.value().is_boolean() => {
+            Err(all.wrong("must be true or false, without quotation marks"))
+        }
         _ => Ok(()),
     }
 }

@@ -28,7 +28,11 @@ fn dingtalk_takes_its_five_types_and_names_the_field_it_would_refuse() {
             ("/text/content", json!(7), "text.content is a number: it must be text"),
             ("/at/atMobiles", json!([138]), "at.atMobiles[0] is a number: it must be text"),
             ("/at/atMobiles", json!(vec!["1"; 51]), "at mentions 51 members: at most 50 are taken"),
-            ("/at/isAtAll", json!("yes"), "at.isAtAll must be true or false"),
+            (
+                "/at/isAtAll",
+                json!("yes"),
+                "at.isAtAll must be true or false, without quotation marks",
+            ),
         ],
     );
     table(
