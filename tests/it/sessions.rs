@@ -226,11 +226,18 @@ async fn a_dead_queue_that_takes_no_more_holds_up_its_own_letters_alone_and_lose
     let events: Vec<_> = (0..LETTERS)
         .map(|n| (format!("bad-{n}"), json!({"message": format!("bad {n}")})))
         .collect();
-    publisher.try_publish_all("bad", &events).await.unwrap();
-    until("the queue refuses", LATER, || async {
-        daemon.metric("roomcast_steps_refused_total").await > Some(0.0)
-    })
-    .await;
+    // The queue tells its publishers that it is full once it is, so what comes in one burst it
+    // still takes. It is full after two letters.
+    let refused = async || daemon.metric("roomcast_steps_refused_total").await > Some(0.0);
+    for (n, event) in events.iter().take(2).enumerate() {
+        publisher.try_publish_all("bad", std::slice::from_ref(event)).await.unwrap();
+        until("the letter is there or refused", LATER, || async {
+            broker.held(&home.prefix)["dead.wecom"] > n || refused().await
+        })
+        .await;
+    }
+    publisher.try_publish_all("bad", &events[2..]).await.unwrap();
+    until("the queue refuses", LATER, || async { refused().await }).await;
     publisher.publish("fine", &json!({"message": "fine"})).await;
     until("another delivery arrives", LATER, || async {
         emulator.shows("lark-0001", "fine").await

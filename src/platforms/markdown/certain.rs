@@ -47,6 +47,9 @@ impl Edges {
 /// Whether a pair around text is certainly emphasis, and not part of a calculation, a pattern, a
 /// path or a name.
 pub(super) fn is_emphasis(source: &str, range: &Range<usize>) -> bool {
+    if is_in_address(source, range) {
+        return false;
+    }
     let mark = mark_at(source, range);
     let Edges { before, first, last, after } = Edges::of(source, range, mark);
     if mark == '_' {
@@ -62,6 +65,9 @@ pub(super) fn is_emphasis(source: &str, range: &Range<usize>) -> bool {
 
 /// Whether a pair around text is certainly bold.
 pub(super) fn is_strong(source: &str, range: &Range<usize>) -> bool {
+    if is_in_address(source, range) {
+        return false;
+    }
     let mark = mark_at(source, range);
     let Edges { before, first, last, after } = Edges::of(source, range, mark);
     if mark == '_' {
@@ -76,6 +82,22 @@ pub(super) fn is_strong(source: &str, range: &Range<usize>) -> bool {
 /// Whether a pair is struck text. One tilde means "about".
 pub(super) fn is_struck(source: &str, range: &Range<usize>) -> bool {
     source.get(range.clone()).is_some_and(|whole| whole.starts_with("~~"))
+        && !is_in_address(source, range)
+}
+
+/// The longest address that is recognised, in characters.
+const ADDRESS_MAX: usize = 512;
+
+/// Whether a pair stands within an address, such as `https://a.example/~_b_~`.
+fn is_in_address(source: &str, range: &Range<usize>) -> bool {
+    let ends = |c: char| c.is_whitespace() || !c.is_ascii() || "<>\")]".contains(c);
+    let (before, whole) = (
+        source.get(..range.start).unwrap_or_default(),
+        source.get(range.clone()).unwrap_or_default(),
+    );
+    let word = before.char_indices().rev().take(ADDRESS_MAX).take_while(|(_, c)| !ends(*c)).last();
+    let address = word.and_then(|(at, _)| before.get(at..)).unwrap_or_default();
+    address.contains("://") && !whole.contains(char::is_whitespace)
 }
 
 fn mark_at(source: &str, range: &Range<usize>) -> char {

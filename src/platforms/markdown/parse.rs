@@ -209,19 +209,19 @@ impl MarkdownParser<'_> {
 
     /// The marks of a pair that is not certainly markup; they are text.
     fn doubtful(&self, event: &Event<'_>, range: &Range<usize>) -> Option<&'static str> {
-        let is_tilde = || !is_struck(self.source, range);
-        let is_underscore = || self.source.get(range.start..).is_some_and(|at| at.starts_with('_'));
+        let begins = |marks| self.source.get(range.start..).is_some_and(|at| at.starts_with(marks));
         match event {
             Event::Start(Tag::Emphasis) | Event::End(TagEnd::Emphasis) => {
-                let marks = if is_underscore() { "_" } else { "*" };
+                let marks = if begins("_") { "_" } else { "*" };
                 (!is_emphasis(self.source, range)).then_some(marks)
             }
             Event::Start(Tag::Strong) | Event::End(TagEnd::Strong) => {
-                let marks = if is_underscore() { "__" } else { "**" };
+                let marks = if begins("_") { "__" } else { "**" };
                 (!is_strong(self.source, range)).then_some(marks)
             }
             Event::Start(Tag::Strikethrough) | Event::End(TagEnd::Strikethrough) => {
-                is_tilde().then_some("~")
+                let marks = if begins("~~") { "~~" } else { "~" };
+                (!is_struck(self.source, range)).then_some(marks)
             }
             _ => None,
         }
