@@ -71,10 +71,11 @@ async fn a_daemon_killed_again_and_again_under_load_loses_nothing_and_repeats_li
     }
     let repeated = repeated(&emulator, COUNT).await
         + usize::try_from(emulator.count("duplicate").await).unwrap();
-    // At most the requests in flight and those settled in the last group commits are repeated,
+    // At most the requests in flight and those settled since the last group commit are repeated,
     // which is far less than the whole fan-out. The room of each platform is `pace.in_flight_max`,
-    // three quarters of it for deliveries that are not urgent.
-    let bound = usize::try_from(KILLS).unwrap() * ROBOTS.len() * 256;
+    // three quarters of it for deliveries that are not urgent: 192. As many again may have been
+    // answered since the last group commit, because the groups of a loaded machine are large.
+    let bound = usize::try_from(KILLS).unwrap() * ROBOTS.len() * 2 * 192;
     assert!(repeated <= bound, "{repeated} repeats");
     println!(
         "{repeated} repeats after {KILLS} kills with up to 256 posts in the air for each platform"
