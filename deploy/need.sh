@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Installs Debian packages for programs that are missing; does nothing for those that are there.
 #
-#   deploy/need.sh PROGRAM=PACKAGE…        such as cc=gcc /usr/lib/rabbitmq/bin/rabbitmq-server=rabbitmq-server
+#   deploy/need.sh PROGRAM=PACKAGE…
+#
+# such as cc=gcc /usr/lib/rabbitmq/bin/rabbitmq-server=rabbitmq-server
 #
 # As an ordinary user it goes through sudo where that asks nothing. What cannot be had is said in
 # one line; exit code 69. No package that it installs starts a service.

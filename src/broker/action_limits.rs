@@ -91,7 +91,7 @@ impl RateLimiter {
 
     /// The wait before the next batch.
     pub(super) fn wait(&self) -> Duration {
-        #[expect(clippy::cast_precision_loss, reason = "nobody counts to 2^52 letters")]
+        #[expect(clippy::cast_precision_loss, reason = "a count of letters is below 2^52")]
         let due = self
             .per_second
             .and_then(|rate| Duration::try_from_secs_f64(self.done as f64 / rate).ok());

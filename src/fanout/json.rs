@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::platforms::kind_of;
 
-/// What an event looks like, for a publisher who sent something else.
+/// What an event looks like, for a publisher of something else.
 const EXAMPLE: &str = r#"an event is a JSON object, such as {"message": "…"}"#;
 
 /// What the parser says, by its first words, and the same in the publisher's words.

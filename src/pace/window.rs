@@ -6,7 +6,7 @@
 //!
 //! Owns the invariant that no robot exceeds a window.
 //!
-//! Not here: who gets a free permit (`robot_queue.rs`), and the windows' sizes (`quota.rs`).
+//! Not here: which delivery gets a free permit (`robot_queue.rs`), and the windows' sizes (`quota.rs`).
 
 use std::{collections::VecDeque, time::Duration};
 

@@ -1,4 +1,4 @@
-//! A snapshot of the counters, for people who watch the daemon itself rather than a graph of its
+//! A snapshot of the counters, for a view of the daemon itself rather than a graph of its
 //! metrics.
 //!
 //! Owns the selection of counters.

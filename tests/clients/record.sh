@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Records what clients that others wrote send to the platforms: installs them from PyPI and npm into a temporary folder, lets them send to a server
-# on loopback, and writes their requests to a folder. tests/clients.rs compares what roomcast sends with these. Exit code 69: they cannot be installed here.
+# Records what clients that others wrote send to the platforms: installs them from PyPI and npm into
+# a temporary folder, lets them send to a server on loopback, and writes their requests to a folder.
+# tests/clients.rs compares what roomcast sends with these. Exit code 69: they cannot be installed
+# here.
 #
 #   tests/clients/record.sh [FOLDER]       by default tests/golden/clients
 set -euo pipefail

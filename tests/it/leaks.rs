@@ -3,7 +3,7 @@
 //! Owns the promise that a webhook occurs only in requests: not in logs, metrics, messages, answers
 //! or files.
 //!
-//! Not here: who may read the files (`private_files.rs`).
+//! Not here: the access rights of the files (`private_files.rs`).
 
 use std::{path::Path, time::Duration};
 

@@ -147,8 +147,10 @@ impl Chats {
         let token =
             url.rsplit(['=', '/']).find(|part| part.starts_with("robot-")).unwrap_or_default();
         let token = token.split('&').next().unwrap_or_default();
-        let chat =
-            *self.by_token.get(token).unwrap_or_else(|| panic!("a request to nobody: {url}"));
+        let chat = *self
+            .by_token
+            .get(token)
+            .unwrap_or_else(|| panic!("a request to an unknown robot: {url}"));
         let names = names_in(&request.body);
         assert!(!names.is_empty(), "a message without an event: {:?}", request.body);
         let departures = self.departures.entry((chat, names[0])).or_default();

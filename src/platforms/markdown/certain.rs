@@ -47,36 +47,38 @@ impl Edges {
 /// Whether a pair around text is certainly emphasis, and not part of a calculation, a pattern, a
 /// path or a name.
 pub(super) fn is_emphasis(source: &str, range: &Range<usize>) -> bool {
-    if is_in_address(source, range) {
-        return false;
-    }
-    let mark = mark_at(source, range);
-    let Edges { before, first, last, after } = Edges::of(source, range, mark);
-    if mark == '_' {
-        return is_name_free(before, after);
-    }
-    !before.is_alphanumeric()
-        && !after.is_numeric()
-        && !"/=&-+#%@$\\^.)]".contains(before)
-        && !"/=&-+#%@$\\^([".contains(after)
-        && !"/=&.,;:)]}%+-?".contains(first)
-        && !"/=&([{+-\\".contains(last)
+    is_certain(source, range, |&Edges { before, first, last, after }| {
+        !before.is_alphanumeric()
+            && !after.is_numeric()
+            && !"/=&-+#%@$\\^.)]".contains(before)
+            && !"/=&-+#%@$\\^([".contains(after)
+            && !"/=&.,;:)]}%+-?".contains(first)
+            && !"/=&([{+-\\".contains(last)
+    })
 }
 
 /// Whether a pair around text is certainly bold.
 pub(super) fn is_strong(source: &str, range: &Range<usize>) -> bool {
+    is_certain(source, range, |&Edges { before, first, last, after }| {
+        let is_power = before.is_ascii_digit() && (first.is_ascii_alphanumeric() || first == '(')
+            || after.is_ascii_digit() && (last.is_ascii_alphanumeric() || last == ')');
+        let is_path = before == '/' && first == '/' || last == '/' && after == '/';
+        !is_power && !is_path
+    })
+}
+
+/// Whether a pair is markup: not within an address, of underscores outside of a name, or of stars
+/// whose edges leave no doubt.
+fn is_certain(source: &str, range: &Range<usize>, stars: impl Fn(&Edges) -> bool) -> bool {
     if is_in_address(source, range) {
         return false;
     }
     let mark = mark_at(source, range);
-    let Edges { before, first, last, after } = Edges::of(source, range, mark);
-    if mark == '_' {
-        return is_name_free(before, after);
+    let edges = Edges::of(source, range, mark);
+    match mark {
+        '_' => is_name_free(edges.before, edges.after),
+        _ => stars(&edges),
     }
-    let is_power = before.is_ascii_digit() && (first.is_ascii_alphanumeric() || first == '(')
-        || after.is_ascii_digit() && (last.is_ascii_alphanumeric() || last == ')');
-    let is_path = before == '/' && first == '/' || last == '/' && after == '/';
-    !is_power && !is_path
 }
 
 /// Whether a pair is struck text. One tilde means "about".

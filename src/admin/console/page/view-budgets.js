@@ -1,4 +1,4 @@
-// The view of organisations: the use of their monthly quota, its forecast, and who must wait for
+// The view of organisations: the use of their monthly quota, its forecast, and what must wait for
 // the next month.
 
 import { el } from "./elements.js";
