@@ -6,7 +6,8 @@
 //!
 //! Owns the invariant that no robot exceeds a window.
 //!
-//! Not here: which delivery gets a free permit (`robot_queue.rs`), and the windows' sizes (`quota.rs`).
+//! Not here: which delivery gets a free permit (`robot_queue.rs`), and the sizes of windows
+//! (`quota.rs`).
 
 use std::{collections::VecDeque, time::Duration};
 

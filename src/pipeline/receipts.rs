@@ -68,23 +68,21 @@ impl Pipeline {
         self.parts.receipts.wants(&published.headers)
     }
 
-    /// Stores a next step and a receipt at the same time, if given.
+    /// Stores a next step, then a receipt, if given. So a publisher that is told of a dead letter
+    /// finds the letter.
     pub(super) async fn store(
         &self,
         step: Option<NextStep>,
         receipt: Option<DeliveryReceipt>,
     ) -> Result<(), Unsettled> {
-        let storing = async {
-            match step {
-                Some(step) => self.store_step(step).await,
-                None => Ok(()),
-            }
-        };
-        let Some(receipt) = receipt else { return Ok(storing.await?) };
-        // On the heap, so that the futures of deliveries without a receipt stay small.
-        let (stored, told) =
-            Box::pin(async { tokio::join!(storing, self.publish_receipt(receipt)) }).await;
-        Ok(stored.and(told)?)
+        if let Some(step) = step {
+            self.store_step(step).await?;
+        }
+        if let Some(receipt) = receipt {
+            // On the heap, so that the futures of deliveries without a receipt stay small.
+            Box::pin(self.publish_receipt(receipt)).await?;
+        }
+        Ok(())
     }
 
     /// Stores a next step. A queue that refuses it is tried again and again, which delays no step

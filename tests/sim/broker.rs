@@ -348,8 +348,13 @@ impl Broker {
                 self.letters.push(Letter { event, subscription: None, reason: *reason, at: now });
             }
             NextStep::Receipt(receipt) => {
+                let (event, subscription) = name_of_receipt(receipt);
+                let dead = matches!(receipt.ending, DeliveryOutcome::Dead { .. });
+                let stored = |letter: &Letter| (letter.event, letter.subscription);
+                let letter = self.letters.iter().any(|one| stored(one) == (event, subscription));
+                assert!(letter || !dead, "a receipt tells of a letter that is not stored yet");
                 self.receipts
-                    .entry(name_of_receipt(receipt))
+                    .entry((event, subscription))
                     .or_default()
                     .push(receipt.ending.clone());
             }
