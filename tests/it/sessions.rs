@@ -62,11 +62,15 @@ async fn a_queue_that_is_deleted_and_made_again_is_consumed_again_whichever_it_i
         (1..).zip(["publish", "publish.urgent", "delivery.wecom", "delivery.lark"])
     {
         let name = format!("{}.{queue}", home.prefix);
+        let cause = format!("cancelled the consumer of queue {name}");
         publisher
             .channel()
             .queue_delete(name.as_str().into(), QueueDeleteOptions::default())
             .await
             .unwrap();
+        // RabbitMQ 3.10 tells its consumers at its next look at the queue. If the queue is there
+        // again before, it tells them nothing and gives them nothing.
+        until(&cause, LATER, || async { home.log().contains(&cause) }).await;
         declare(&broker.url(), &only(&definitions, &name)).await;
         // A message that cannot be read is a dead letter once it is consumed.
         publisher.publish_to("", &name, b"?", BasicProperties::default()).await.unwrap();
@@ -74,13 +78,6 @@ async fn a_queue_that_is_deleted_and_made_again_is_consumed_again_whichever_it_i
             publisher.depth("dead.event").await == letters
         })
         .await;
-        // The broker tells of it, or, seldom, the daemon sees that a message waits without a
-        // consumer.
-        let causes = [
-            format!("cancelled the consumer of queue {name}"),
-            format!("messages wait in queue {queue}"),
-        ];
-        assert!(causes.iter().any(|cause| home.log().contains(cause)), "{}", home.log());
     }
     publisher.publish("ops", &json!({"message": "heard"})).await;
     until("an event arrives", LATER, || async { emulator.count("accepted").await == 1 }).await;
