@@ -277,6 +277,8 @@ async fn a_plainer_message_whose_permit_is_far_away_waits_in_a_tier_and_stays_pl
         settled(&daemon, "wecom", "deferred").await > 0.0
     })
     .await;
+    // Otherwise the event comes back, and begins again.
+    until("its event is acked", SOON, || async { broker.held(&home.prefix)["publish"] == 0 }).await;
     daemon.kill();
     let daemon = home.start().await;
     until("both are shown", SOON, || async { emulator.shown().await["wecom-001"].len() == 2 })
