@@ -222,9 +222,9 @@ async fn a_message_that_is_refused_in_its_plainest_form_is_a_dead_letter_after_t
 
 /// A robot that takes one message in a window of [`WINDOW_MS`]. The window is long enough that
 /// also a loaded machine does within one what a test expects there.
-const ONE_IN_A_WINDOW: &str = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"1/15s\"]\n\
+const ONE_IN_A_WINDOW: &str = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"1/10s\"]\n\
     [delay]\ntiers = [\"1s\", \"5s\"]\n";
-const WINDOW_MS: i64 = 15_000;
+const WINDOW_MS: i64 = 10_000;
 
 /// Whether no window has more than `most` requests.
 async fn keeps_the_window(emulator: &Emulator, most: usize) -> bool {
@@ -262,7 +262,7 @@ async fn a_plainer_message_waits_for_its_permit_in_memory_and_a_kill_meanwhile_l
 #[tokio::test]
 async fn a_plainer_message_whose_permit_is_far_away_waits_in_a_tier_and_stays_plain_over_a_kill() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
-    let more = ONE_IN_A_WINDOW.replace("1/15s", "2/15s") + "[pace]\nhold_max = \"1s\"\n";
+    let more = ONE_IN_A_WINDOW.replace("1/10s", "2/10s") + "[pace]\nhold_max = \"1s\"\n";
     let home = Home::new(broker, &emulator.url(), &more);
     home.subscribe("ops", "wecom", "wecom-001", &[]);
     let body = json!({"errcode": 40_008, "errmsg": "invalid message type"});
