@@ -55,8 +55,14 @@ use tokio::{
 const ROUNDS: usize = 3;
 const PREFETCH: u16 = 500;
 const IN_FLIGHT: usize = 256;
-const EVENT: &str = r#"{"subject": "db-1 is down", "message": "replica db-2 took over after 1.2 s; writes were refused meanwhile"}"#;
-const POST: &str = r#"{"msgtype":"text","text":{"content":"db-1 is down\nreplica db-2 took over after 1.2 s; writes were refused meanwhile"}}"#;
+const EVENT: &str = concat!(
+    r#"{"subject": "db-1 is down", "#,
+    r#""message": "replica db-2 took over after 1.2 s; writes were refused meanwhile"}"#
+);
+const POST: &str = concat!(
+    r#"{"msgtype":"text","text":{"content":"db-1 is down\n"#,
+    r#"replica db-2 took over after 1.2 s; writes were refused meanwhile"}}"#
+);
 
 #[tokio::main]
 async fn main() {
@@ -249,7 +255,8 @@ impl Sink {
 
 async fn answer_all(mut stream: tokio::net::TcpStream, count: Arc<AtomicUsize>) {
     const ANSWER: &[u8] =
-        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 27\r\n\r\n{\"errcode\":0,\"errmsg\":\"ok\"}";
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 27\r\n\r\n\
+          {\"errcode\":0,\"errmsg\":\"ok\"}";
     let mut buffer = Vec::new();
     loop {
         while let Some(length) = whole_request(&buffer) {

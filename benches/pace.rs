@@ -81,7 +81,8 @@ fn main() {
             .unwrap();
         let row = runtime.block_on(measure(count));
         println!(
-            "{count:>9} | {:>8.0} {:>8.0} {:>8.0} {:>8.0} | {:>8.0} {:>8.0} {:>8.0} {:>8.2} | {:>8}",
+            "{count:>9} | {:>8.0} {:>8.0} {:>8.0} {:>8.0} | {:>8.0} {:>8.0} {:>8.0} \
+             {:>8.2} | {:>8}",
             row.new,
             row.go,
             row.later,

@@ -237,7 +237,8 @@ fn measure(size: usize) {
     let kept = disk(&backup);
     fs::remove_dir_all(&backup).unwrap();
     println!(
-        "backup            {:>9.1} s   {:>8.1} MB: of what is kept, the disk after the import was {:.2} times",
+        "backup            {:>9.1} s   {:>8.1} MB: \
+         of what is kept, the disk after the import was {:.2} times",
         took.as_secs_f64(),
         kept as f64 / 1e6,
         used as f64 / kept as f64

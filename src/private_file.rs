@@ -62,7 +62,8 @@ pub enum PrivateFileError {
     },
     /// It belongs to another user, who could change it.
     #[error(
-        "{what} {path} belongs to user {owner}, not to the user of this process or to root: chown it"
+        "{what} {path} belongs to user {owner}, \
+         not to the user of this process or to root: chown it"
     )]
     Foreign {
         /// What the file is for, in words.

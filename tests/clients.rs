@@ -130,8 +130,7 @@ fn sent(platform: Platform, event: &Value, signed: Option<(Timestamp, &str)>) ->
 }
 
 #[test]
-fn what_every_client_sends_is_taken_as_an_entry_and_sent_to_the_same_address_with_the_same_signature()
- {
+fn what_every_client_sends_is_taken_as_an_entry_and_sent_to_its_address_with_its_signature() {
     for one in recorded() {
         let (platform, signature) = (one.platform(), one.signature());
         let event = json!({"message_structure": {"default": "d", platform.as_str(): one.body}});
@@ -183,7 +182,10 @@ fn same() -> Vec<Same> {
         Same {
             client: "DingtalkChatbot",
             name: "markdown",
-            event: json!({"subject": "db-1", "message": "is **down**", "format": "markdown", "at": {"mobiles": [number]}}),
+            event: json!({
+                "subject": "db-1", "message": "is **down**", "format": "markdown",
+                "at": {"mobiles": [number]}
+            }),
             differences: vec![at(&[number], false)],
         },
         Same {
@@ -195,7 +197,10 @@ fn same() -> Vec<Same> {
         Same {
             client: "dingtalk-robot-sender",
             name: "markdown",
-            event: json!({"subject": "db-1", "message": "is **down**", "format": "markdown", "at": {"all": true}}),
+            event: json!({
+                "subject": "db-1", "message": "is **down**", "format": "markdown",
+                "at": {"all": true}
+            }),
             differences: vec![at(&[], true)],
         },
         Same {
@@ -229,13 +234,18 @@ fn same() -> Vec<Same> {
         Same {
             client: "pywgb",
             name: "text",
-            event: json!({"message": "db-1 告警", "at": {"all": true, "mobiles": [number], "users": ["ann"]}}),
+            event: json!({
+                "message": "db-1 告警", "at": {"all": true, "mobiles": [number], "users": ["ann"]}
+            }),
             differences: vec![],
         },
         Same {
             client: "pywgb",
             name: "markdown",
-            event: json!({"subject": "db-1", "message": "is **down**", "format": "markdown", "at": {"users": ["ann"]}}),
+            event: json!({
+                "subject": "db-1", "message": "is **down**", "format": "markdown",
+                "at": {"users": ["ann"]}
+            }),
             differences: vec![],
         },
         Same {

@@ -36,6 +36,13 @@ fn sources(folder: &Path, found: &mut Vec<String>) {
     }
 }
 
+/// A text as the compiler reads it: a line that ends in `\` goes on at the next one's first word.
+fn unbroken(text: &str) -> String {
+    let mut lines = text.split("\\\n");
+    let first = lines.next().unwrap_or_default().to_owned();
+    lines.fold(first, |text, line| text + line.trim_start())
+}
+
 /// The arguments of a call whose text begins here, separated.
 fn arguments(text: &str) -> Vec<&str> {
     let (mut parts, mut begin, mut depth, mut quoted, mut escaped) =
@@ -72,7 +79,8 @@ fn logged() -> BTreeSet<Line> {
                 let parts = arguments(&text[at + call.len()..]);
                 let said = parts.iter().position(|part| part.starts_with('"')).unwrap();
                 // Values that are formatted into the message are omitted.
-                let message = parts[said].trim_matches('"').split('{').next().unwrap().to_owned();
+                let message = unbroken(parts[said].trim_matches('"'));
+                let message = message.split('{').next().unwrap().to_owned();
                 let name = |part: &&str| {
                     part.split('=').next().unwrap().trim().trim_start_matches(['%', '?']).to_owned()
                 };

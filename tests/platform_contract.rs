@@ -188,8 +188,7 @@ fn a_message_goes_to_its_robot_alone_and_its_body_has_no_credential() {
 }
 
 #[test]
-fn the_texts_of_roomcast_are_in_the_language_of_the_subscription_and_show_no_needless_mobile_number()
- {
+fn the_texts_of_roomcast_are_in_the_subscriptions_language_without_needless_mobile_numbers() {
     let mobile = "13800000000";
     for platform in Platform::ALL {
         let mut subscription = subscription(platform, TOKEN);

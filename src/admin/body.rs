@@ -97,7 +97,8 @@ async fn collect(mut body: HttpBody, length: usize) -> Result<Zeroizing<Vec<u8>>
 
 fn too_long() -> ApiError {
     ApiError::Invalid(format!(
-        "the request has more than {REQUEST_BYTES_MAX} bytes, or {IMPORT_BYTES_MAX} in an import, or {TEMPLATE_BYTES_MAX} for a template"
+        "the request has more than {REQUEST_BYTES_MAX} bytes, or {IMPORT_BYTES_MAX} in an import, \
+         or {TEMPLATE_BYTES_MAX} for a template"
     ))
 }
 

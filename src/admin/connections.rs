@@ -256,8 +256,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn at_the_end_a_connection_without_a_request_ends_at_once_and_one_with_a_request_within_the_grace()
-     {
+    async fn at_the_end_a_connection_ends_at_once_and_one_with_a_request_within_the_grace() {
         for (sent, grace) in
             [("", Duration::ZERO), ("GET /slow HTTP/1.1\r\nhost: x\r\n\r\n", GRACE)]
         {

@@ -123,7 +123,8 @@ impl DeadLetterService {
             return Err(match report.missed {
                 0 => ApiError::NotFound(phrases::no_such_letter(id)),
                 missed => ApiError::Unavailable(format!(
-                    "no dead letter {id} was found, but another reader holds {missed} at this moment: try again"
+                    "no dead letter {id} was found, \
+                     but another reader holds {missed} at this moment: try again"
                 )),
             });
         };
@@ -282,7 +283,8 @@ fn rate(per_second: Option<f64>, letters: u64) -> Result<Option<f64>, ApiError> 
             Err(ApiError::Invalid("per_second must be more than 0".to_owned()))
         }
         Some(rate) if letters / rate > ACT_SECONDS_MAX => Err(ApiError::Invalid(format!(
-            "at that rate it would take longer than {ACT_SECONDS_MAX} s: name fewer letters, or use `roomcast dead redrive --rate`"
+            "at that rate it would take longer than {ACT_SECONDS_MAX} s: \
+             name fewer letters, or use `roomcast dead redrive --rate`"
         ))),
         rate => Ok(rate),
     }

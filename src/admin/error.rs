@@ -42,12 +42,14 @@ pub enum ApiError {
     CrossOrigin,
     /// Only callers on the Unix socket may do this.
     #[error(
-        "this is done on the Unix socket alone: run roomcast on the daemon's machine, as its user or root"
+        "this is done on the Unix socket alone: \
+         run roomcast on the daemon's machine, as its user or root"
     )]
     SocketOnly,
     /// The request names a host that the daemon does not know as its own.
     #[error(
-        "{0:?} is not a host name of this daemon: ask by its address, or add the name to admin.hosts"
+        "{0:?} is not a host name of this daemon: \
+         ask by its address, or add the name to admin.hosts"
     )]
     UnknownHost(String),
     /// The path exists, but not for this method.

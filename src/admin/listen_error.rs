@@ -14,7 +14,8 @@ pub enum AdminError {
     Taken(PathBuf),
     /// The file at the socket's path is not a socket.
     #[error(
-        "admin.socket {path} is {found} and not a socket: move it away, or set admin.socket to another path"
+        "admin.socket {path} is {found} and not a socket: \
+         move it away, or set admin.socket to another path"
     )]
     NotASocket {
         /// The path.

@@ -232,7 +232,8 @@ pub fn check_lengths(endpoint: Option<&Secret>, secret: Option<&Secret>) -> Resu
     }
     match secret.map(|secret| secret.expose().len()) {
         Some(bytes) if bytes > SECRET_BYTES_MAX => Err(ApiError::Invalid(format!(
-            "the signing secret has {bytes} bytes, and no robot's has more than {SECRET_BYTES_MAX}: copy it from the robot's settings"
+            "the signing secret has {bytes} bytes, \
+             and no robot's has more than {SECRET_BYTES_MAX}: copy it from the robot's settings"
         ))),
         _ => Ok(()),
     }

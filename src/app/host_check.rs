@@ -52,7 +52,8 @@ fn log(found: BTreeMap<RefusedHost, u64>) {
             platform,
             host,
             subscriptions,
-            "webhooks in the store are at a host that is not allowed; what is for them becomes dead letters"
+            "webhooks in the store are at a host that is not allowed; \
+             what is for them becomes dead letters"
         );
     }
 }

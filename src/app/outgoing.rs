@@ -166,7 +166,8 @@ mod tests {
             }
         }
         let gateway = hosts(
-            "[platforms.lark]\nbase_url = \"http://Gateway.example:8080\"\n[platforms.wecom]\nbase_url = \"https://gateway.example\"\n",
+            "[platforms.lark]\nbase_url = \"http://Gateway.example:8080\"\n\
+             [platforms.wecom]\nbase_url = \"https://gateway.example\"\n",
         );
         assert_eq!(gateway.get(Platform::Lark), "gateway.example");
         assert_eq!(gateway.get(Platform::WeCom), "gateway.example");

@@ -42,7 +42,10 @@ impl Reload {
         let config = match Config::load(self.file.as_deref(), &ProcessEnvironment) {
             Ok(config) => config,
             Err(mistakes) => {
-                tracing::error!(%mistakes, "the configuration has mistakes; everything stays as it was");
+                tracing::error!(
+                    %mistakes,
+                    "the configuration has mistakes; everything stays as it was"
+                );
                 return;
             }
         };
@@ -92,7 +95,10 @@ mod tests {
     }
 
     const BEFORE: &str = "[groups.a]\nmonthly = 1";
-    const AFTER: &str = "[broker]\nprefix = \"other\"\n[groups.a]\nmonthly = 2\n[log]\nlevel = \"debug\"\nformat = \"json\"\n[pace]\nhold_max = \"3s\"\nheld_max = 5\n[platforms.wecom]\nbase_url = \"http://gateway.example\"\nwindows = []\n[send]\ndeadline = \"9s\"\n";
+    const AFTER: &str = "[broker]\nprefix = \"other\"\n[groups.a]\nmonthly = 2\n\
+        [log]\nlevel = \"debug\"\nformat = \"json\"\n[pace]\nhold_max = \"3s\"\nheld_max = 5\n\
+        [platforms.wecom]\nbase_url = \"http://gateway.example\"\nwindows = []\n\
+        [send]\ndeadline = \"9s\"\n";
 
     #[test]
     fn of_what_changed_each_setting_is_named_on_one_side() {

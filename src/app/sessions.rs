@@ -186,7 +186,9 @@ async fn serve(
     if !finished {
         tokio::select! {
             () = &mut work => (),
-            () = impatience.clone() => tracing::warn!("what was in hand took longer than shutdown.drain; it comes back"),
+            () = impatience.clone() => {
+                tracing::warn!("what was in hand took longer than shutdown.drain; it comes back");
+            }
         }
     }
     finish.cancel();
@@ -196,7 +198,9 @@ async fn serve(
     };
     tokio::select! {
         _ = &mut recording => (),
-        () = too_late => tracing::warn!("what was settled last could not be recorded in time; it comes back"),
+        () = too_late => {
+            tracing::warn!("what was settled last could not be recorded in time; it comes back");
+        }
     }
     // The connections close last, because they hold the lock that excludes another daemon while
     // attempts are in flight.

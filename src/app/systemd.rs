@@ -93,7 +93,9 @@ impl Systemd {
                     }
                 }
                 _ = ask.tick(), if starting => match began.elapsed() {
-                    waited if waited < SESSION_WAIT => notify(&[NotifyState::ExtendTimeoutUsec(micros(MORE_TIME))]),
+                    waited if waited < SESSION_WAIT => {
+                        notify(&[NotifyState::ExtendTimeoutUsec(micros(MORE_TIME))]);
+                    }
                     _ => self.started(&notify),
                 }
             }

@@ -89,9 +89,11 @@ mod tests {
         /// message is acked.
         #[test]
         fn nothing_unsettled_is_acked_and_everything_settled_is(
-            order in Just((1u64..=40).collect::<Vec<_>>()).prop_shuffle(), sizes in prop::collection::vec(1usize..8, 40),
+            order in Just((1u64..=40).collect::<Vec<_>>()).prop_shuffle(),
+            sizes in prop::collection::vec(1usize..8, 40),
         ) {
-            let (mut book, mut settled, mut acked) = (AckCoalescer::new(), BTreeSet::new(), BTreeSet::new());
+            let mut book = AckCoalescer::new();
+            let (mut settled, mut acked) = (BTreeSet::new(), BTreeSet::new());
             let mut left = order.as_slice();
             for size in sizes {
                 let (now, later) = left.split_at(size.min(left.len()));

@@ -43,10 +43,13 @@ impl ConfirmDeadline {
             let patient = *blocked.borrow_and_update();
             tokio::select! {
                 done = &mut confirms => return Ok(done),
-                () = self.ended.wait() => return Err(ConfirmError::SessionEnded(self.ended.cause())),
+                () = self.ended.wait() => {
+                    return Err(ConfirmError::SessionEnded(self.ended.cause()));
+                }
                 Ok(()) = blocked.changed() => (),
                 () = tokio::time::sleep(self.confirm_timeout), if !patient => {
-                    return Err(ConfirmError::TimedOut(format!("no confirm within {} s", self.confirm_timeout.as_secs())));
+                    let seconds = self.confirm_timeout.as_secs();
+                    return Err(ConfirmError::TimedOut(format!("no confirm within {seconds} s")));
                 }
             }
         }

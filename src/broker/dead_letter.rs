@@ -222,7 +222,8 @@ impl XDeath {
                 DeadReason::Expired,
                 "broker_expiration".to_owned(),
                 format!(
-                    "its expiration, set by its publisher or by a policy of the broker, ended in {queue}"
+                    "its expiration, set by its publisher or by a policy of the broker, \
+                     ended in {queue}"
                 ),
             ),
             Some(other) => (

@@ -240,8 +240,12 @@ impl<'a> DeadQueueScan<'a> {
         loop {
             tokio::select! {
                 biased;
-                cancelled = &mut cancelled => return cancelled.map_err(|error| while_connecting(self.connected.at, &error)),
-                Some(Ok(late)) = letters.next() => self.connected.bodies.release(self.channel.id(), size(&late)),
+                cancelled = &mut cancelled => {
+                    return cancelled.map_err(|error| while_connecting(self.connected.at, &error));
+                }
+                Some(Ok(late)) = letters.next() => {
+                    self.connected.bodies.release(self.channel.id(), size(&late));
+                }
             }
         }
     }

@@ -31,7 +31,8 @@ pub enum BrokerError {
     },
     /// The broker blocks publishers.
     #[error(
-        "the broker at {at} blocks publishers (memory or disk alarm) and has confirmed nothing for {seconds} s"
+        "the broker at {at} blocks publishers (memory or disk alarm) and has confirmed nothing \
+         for {seconds} s"
     )]
     Blocked {
         /// Host and port.
@@ -65,7 +66,8 @@ pub enum BrokerError {
     },
     /// An exchange or queue exists with arguments that differ from the plan.
     #[error(
-        "{what} exists with other arguments than roomcast needs: {why}; delete or move it, or set broker.prefix"
+        "{what} exists with other arguments than roomcast needs: {why}; \
+         delete or move it, or set broker.prefix"
     )]
     Mismatch {
         /// The exchange or queue.
@@ -75,7 +77,8 @@ pub enum BrokerError {
     },
     /// An item is missing, and `broker.declare` is not `create`.
     #[error(
-        "{what} does not exist, and broker.declare does not allow to create it: see `roomcast topology`"
+        "{what} does not exist, and broker.declare does not allow to create it: \
+         see `roomcast topology`"
     )]
     Missing {
         /// The exchange or queue.
@@ -83,7 +86,8 @@ pub enum BrokerError {
     },
     /// The prefix has no dead queues.
     #[error(
-        "there is no queue {queue} on the broker: the daemon makes it at its first start; is broker.prefix the daemon's?"
+        "there is no queue {queue} on the broker: the daemon makes it at its first start; \
+         is broker.prefix the daemon's?"
     )]
     NoDeadQueue {
         /// The queue.
@@ -91,12 +95,14 @@ pub enum BrokerError {
     },
     /// The copy of a redriven letter was returned or rejected.
     #[error(
-        "the broker did not take a redriven letter: the queue it goes to is missing or full (`roomcast check` names a missing one); it is still a dead letter"
+        "the broker did not take a redriven letter: the queue it goes to is missing or full \
+         (`roomcast check` names a missing one); it is still a dead letter"
     )]
     NotRedriven,
     /// Another daemon is connected under the same prefix.
     #[error(
-        "another roomcast daemon is connected under this prefix (it holds the queue {queue}): stop it, or set broker.prefix"
+        "another roomcast daemon is connected under this prefix (it holds the queue {queue}): \
+         stop it, or set broker.prefix"
     )]
     Locked {
         /// The lock queue.
@@ -141,10 +147,14 @@ fn distrust(error: &lapin::Error) -> Option<String> {
     let ErrorKind::IOError(io) = error.kind() else { return None };
     Some(match io.get_ref()?.downcast_ref::<rustls::Error>()? {
         rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "no trusted authority has signed its certificate: set broker.ca_file to the certificate of its authority"
+            "no trusted authority has signed its certificate: \
+             set broker.ca_file to the certificate of its authority"
                 .to_owned()
         }
-        rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext { expected, presented }) => {
+        rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext {
+            expected,
+            presented,
+        }) => {
             let (wanted, found) = (expected.to_str(), presented.join(", "));
             format!("its certificate is not for {wanted}, as broker.url calls it, but for {found}")
         }

@@ -158,10 +158,11 @@ mod tests {
         assert_eq!(
             body,
             json!({
-                "event": "e-1", "topic": "ops.db", "subscription": id, "robot": "08".repeat(16), "platform": "wecom",
-                "outcome": "dead", "reason": "refused", "code": "40058", "detail": "invalid \"parameter\"",
-                "attempts": 2, "parts": 3, "parts_delivered": 1, "omitted": ["mentions", "tables"], "generation": 0,
-                "received_at": "2023-11-14T22:13:20.123Z", "settled_at": "2023-11-14T22:14:20Z",
+                "event": "e-1", "topic": "ops.db", "subscription": id, "robot": "08".repeat(16),
+                "platform": "wecom", "outcome": "dead", "reason": "refused", "code": "40058",
+                "detail": "invalid \"parameter\"", "attempts": 2, "parts": 3, "parts_delivered": 1,
+                "omitted": ["mentions", "tables"], "generation": 0,
+                "received_at": "2023-11-14T22:13:20.123Z", "settled_at": "2023-11-14T22:14:20Z"
             })
         );
         let text = |name: &str| envelope::text(&headers, name).unwrap().to_owned();

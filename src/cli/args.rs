@@ -29,7 +29,8 @@ pub(super) use top::Top;
 #[command(
     version,
     about,
-    after_help = "Exit codes: 0 done, 1 nothing matched, 64 usage or configuration, 69 unreachable, 70 internal."
+    after_help = "Exit codes: 0 done, 1 nothing matched, 64 usage or configuration, \
+        69 unreachable, 70 internal."
 )]
 pub(super) struct Cli {
     /// The configuration file [default: /etc/roomcast/roomcast.toml if it exists]
@@ -311,9 +312,8 @@ pub(super) enum Store {
 
 /// Change a subscription.
 #[derive(Args)]
-#[command(
-    after_help = "Options that are not given keep their value; an empty text removes one. Mentions replace all earlier ones."
-)]
+#[command(after_help = "Options that are not given keep their value; an empty text removes one. \
+        Mentions replace all earlier ones.")]
 pub(super) struct Update {
     /// Its id
     pub id: String,

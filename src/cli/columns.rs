@@ -63,7 +63,9 @@ mod tests {
 
     #[test]
     fn an_export_has_the_columns_that_scripts_rely_on() {
-        let columns = "id,topic,platform,endpoint,signed,keyword,name,mention_all,mention_mobiles,mention_users,overflow,group,filter,quiet,too_long,language,state,created_at";
+        let columns = "id,topic,platform,endpoint,signed,keyword,name,\
+            mention_all,mention_mobiles,mention_users,\
+            overflow,group,filter,quiet,too_long,language,state,created_at";
         let found = of_export();
         assert!(columns.split(',').all(|column| found.contains(&column)), "{found:?}");
         let json = serde_json::json!({

@@ -48,7 +48,9 @@ pub(super) fn add(add: &args::Add) -> Result<AddRequest, Failure> {
     }
     if endpoint.is_empty() {
         return Err(Failure::Usage(
-            "no webhook URL was given: put it on the first line of standard input or of --endpoint-file".to_owned(),
+            "no webhook URL was given: \
+             put it on the first line of standard input or of --endpoint-file"
+                .to_owned(),
         ));
     }
     let (endpoint, secret) =

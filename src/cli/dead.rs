@@ -108,7 +108,8 @@ impl DeadLetterReader {
         if let Some(StoredReason::Unknown(name)) = &filter.reason {
             let known = every().map(DeadReason::as_str).collect::<Vec<_>>().join(", ");
             print_status(&format!(
-                "{name:?} is not a reason of this version; only letters of another one can have it. The reasons are {known}"
+                "{name:?} is not a reason of this version; \
+                 only letters of another one can have it. The reasons are {known}"
             ));
         }
         let topology = Arc::new(Topology::new(app::topology_settings(config)));
@@ -117,7 +118,10 @@ impl DeadLetterReader {
                 .await;
         let mut queues = queues.map_err(|error| broker_failure(&error))?;
         queues.on_waiting(|| {
-            print_status("another reader works on the dead letters: waiting until it is done, half a minute at most")
+            print_status(
+                "another reader works on the dead letters: \
+                 waiting until it is done, half a minute at most",
+            )
         });
         Ok(Self { queues, filter, interrupt: Interrupt::watch()? })
     }

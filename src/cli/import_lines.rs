@@ -106,9 +106,15 @@ fn json(line: &str, key: Option<&TransferKey>) -> Result<AddRequest, String> {
             .map_err(|_| "it was sealed by a version that this one does not know".to_owned());
     }
     // The parser's message may quote a part of the line.
-    serde_json::from_str(line).map_err(|error| refused_value(&error).unwrap_or_else(|| {
-        format!("it is not the JSON of a subscription, from character {} on: topic, platform and endpoint are needed, other fields must be known", error.column())
-    }))
+    serde_json::from_str(line).map_err(|error| {
+        refused_value(&error).unwrap_or_else(|| {
+            format!(
+                "it is not the JSON of a subscription, from character {} on: \
+                 topic, platform and endpoint are needed, other fields must be known",
+                error.column()
+            )
+        })
+    })
 }
 
 fn csv_lines<'a>(
@@ -214,8 +220,11 @@ mod tests {
 
     #[test]
     fn both_forms_are_read_and_bad_lines_are_numbered_without_what_they_hold() {
-        let csv = "platform,topic,endpoint,mention_users\nlark,ops,\"https://a/SECRET\",a; b\nlark,ops\nlark,db,https://b,\n";
-        let json = "{\"topic\":\"ops\",\"platform\":\"lark\",\"endpoint\":\"https://a/SECRET\"}\n\n{\"endpoint\":[\"SECRET\"]}\n{\"topic\":\"db\",\"platform\":\"lark\",\"endpoint\":\"https://b\"}\n";
+        let csv = "platform,topic,endpoint,mention_users\nlark,ops,\"https://a/SECRET\",a; b\n\
+            lark,ops\nlark,db,https://b,\n";
+        let json = "{\"topic\":\"ops\",\"platform\":\"lark\",\"endpoint\":\"https://a/SECRET\"}\n\n\
+            {\"endpoint\":[\"SECRET\"]}\n\
+            {\"topic\":\"db\",\"platform\":\"lark\",\"endpoint\":\"https://b\"}\n";
         for text in [csv, json] {
             let found = lines(text, None);
             assert_eq!(found[0], Ok(("ops".to_owned(), "https://a/SECRET".to_owned())));

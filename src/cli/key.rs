@@ -108,7 +108,9 @@ async fn rotate(config: &Config, given: Option<PathBuf>) -> Result<(), Failure> 
     wait(&access, "wrapping data keys", |view| view.wrapping.map(|one| (one.done, one.total)))
         .await?;
     print(&format!(
-        "every data key is wrapped under {}; put it where the daemon looks for its key ({}), then restart the daemon or say `roomcast key rotate --in-place`; until then both keys open the store",
+        "every data key is wrapped under {}; put it where the daemon looks for its key ({}), \
+         then restart the daemon or say `roomcast key rotate --in-place`; \
+         until then both keys open the store",
         path.display(),
         file.display()
     ));
@@ -135,7 +137,8 @@ async fn in_place(access: &Backend) -> Result<(), Failure> {
     .await?;
     match old {
         Some(old) => print(&format!(
-            "the master key is {}; {old} opens nothing any more: keep it as long as backups made with it, and no longer",
+            "the master key is {}; {old} opens nothing any more: \
+             keep it as long as backups made with it, and no longer",
             done.current
         )),
         None => print(&format!("the master key is {}", done.current)),

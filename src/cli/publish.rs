@@ -50,7 +50,8 @@ fn failure(error: &BrokerError, id: &EventId) -> Failure {
     match error {
         BrokerError::Blocked { .. } | BrokerError::Unconfirmed { .. } => {
             Failure::Unavailable(format!(
-                "{error}; it may still take the event: publish it again with --message-id {}, so that it is sent once",
+                "{error}; it may still take the event: \
+                 publish it again with --message-id {}, so that it is sent once",
                 id.as_str()
             ))
         }
@@ -110,7 +111,8 @@ fn not_before(text: &str) -> Result<Headers, Failure> {
             .checked_add(span)
             .map_err(|_| Failure::Usage(format!("--not-before: {text:?} is too far ahead")))?,
         _ => {
-            let says = "is neither a time, as in 2026-03-01T08:00:00+08:00, nor a span from now, as in 30m";
+            let says = "is neither a time, as in 2026-03-01T08:00:00+08:00, \
+                nor a span from now, as in 30m";
             return Err(Failure::Usage(format!("--not-before: {text:?} {says}")));
         }
     };

@@ -129,7 +129,8 @@ pub(super) async fn run(config: &Config, command: args::Robot) -> Result<(), Fai
                 ),
                 _ => {
                     format!(
-                        "released; about {waiting} deliveries that wait in the broker come back within {within} s"
+                        "released; about {waiting} deliveries that wait in the broker come back \
+                         within {within} s"
                     )
                 }
             });

@@ -54,7 +54,8 @@ fn prove_erased(config: &Config, id: &str) -> Result<(), Failure> {
             dir.display()
         ))),
         Proof::Unknown => Err(Failure::No(format!(
-            "nothing is known of {id}: the store {} names it neither among its keys nor among its removed subscriptions",
+            "nothing is known of {id}: \
+             the store {} names it neither among its keys nor among its removed subscriptions",
             dir.display()
         ))),
         Proof::NotWhole(why) => Err(Failure::Internal(format!(
@@ -90,12 +91,14 @@ fn explain(dir: &Path, id: SubscriptionId, traces: &Residue) {
     }
     if traces.proof() == Proof::Erased {
         print(
-            "erased: no key that opens it is in any of these files. What remains of its record cannot be opened.",
+            "erased: no key that opens it is in any of these files. \
+             What remains of its record cannot be opened.",
         );
     }
     if let Some(kind) = traces.keeps_old {
         print(&format!(
-            "but {kind} may keep overwritten data in another place, outside of these files: see docs/OPERATING.md, \"What deletion reaches\""
+            "but {kind} may keep overwritten data in another place, outside of these files: \
+             see docs/OPERATING.md, \"What deletion reaches\""
         ));
     }
 }
@@ -111,7 +114,8 @@ async fn backup(config: &Config, dir: &Path) -> Result<(), Failure> {
         })
         .await?;
     print(&format!(
-        "{}: {} subscriptions, opened by the master key {}, and {} texts of templates; keep its file keys apart from records",
+        "{}: {} subscriptions, opened by the master key {}, and {} texts of templates; \
+         keep its file keys apart from records",
         dir.display(),
         made.subscriptions,
         made.key,
@@ -137,7 +141,8 @@ async fn restore(
     let backup = store::restorable(dir, &settings).map_err(|error| backup_failure(&error))?;
     if lists.is_empty() && !yes {
         let warning = format!(
-            "webhooks that were removed after the backup was made come back with its {} subscriptions: --removed FILE leaves out what a newer list names",
+            "webhooks that were removed after the backup was made come back with its {} \
+             subscriptions: --removed FILE leaves out what a newer list names",
             backup.subscriptions
         );
         if !confirm(&warning, "restore all the same?")? {
@@ -153,7 +158,8 @@ async fn restore(
         return Err(Failure::Internal(format!("the restored store is not sound: {found:?}")));
     }
     print(&format!(
-        "{}: {} subscriptions restored and opened, {} left out as they were removed since; {} texts of templates",
+        "{}: {} subscriptions restored and opened, {} left out as they were removed since; \
+         {} texts of templates",
         settings.dir.display(),
         restored.subscriptions,
         restored.removed,

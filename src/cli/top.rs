@@ -60,7 +60,9 @@ pub(super) async fn run(config: &Config, args: &args::Top) -> Result<(), Failure
     let client = Arc::new(robot::daemon(config).await?);
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         return Err(Failure::Usage(
-            "top needs a terminal; for programs there are `roomcast robot list --json`, `dead list --json` and the admin API".to_owned(),
+            "top needs a terminal; for programs there are `roomcast robot list --json`, \
+             `dead list --json` and the admin API"
+                .to_owned(),
         ));
     }
     let theme = Theme { colour: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) };
@@ -120,13 +122,19 @@ async fn watch(
         top.drawn(drawn);
         let asked = tokio::select! {
             happened = screen.next() => match happened {
-                Some(TerminalEvent::Key(key)) => press(key).map(|press| top.press(press)).unwrap_or_default(),
+                Some(TerminalEvent::Key(key)) => {
+                    press(key).map(|press| top.press(press)).unwrap_or_default()
+                }
                 Some(TerminalEvent::Resized) => Vec::new(),
-                None => return Err(Failure::Internal("the terminal is not read any more".to_owned())),
+                None => {
+                    let says = "the terminal is not read any more".to_owned();
+                    return Err(Failure::Internal(says));
+                }
             },
             Some(answered) = answers.join_next() => {
                 // The report of a panic is kept until the terminal is restored.
-                let (number, answer) = answered.map_err(|fault| Failure::Internal(format!("a question failed: {fault}")))?;
+                let (number, answer) = answered
+                    .map_err(|fault| Failure::Internal(format!("a question failed: {fault}")))?;
                 top.now = clock.now().unix_millis();
                 top.apply(number, answer)
             }

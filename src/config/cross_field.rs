@@ -56,7 +56,12 @@ pub(super) fn cross_field(config: &Config, r: &mut Reader<'_>) {
         ways(section, &name, r);
     }
     if config.admin.listen.is_some() && config.admin.token_file.is_none() {
-        r.cross_field("admin", "listen", "a TCP address needs admin.token_file, because the API gives access to every subscription");
+        r.cross_field(
+            "admin",
+            "listen",
+            "a TCP address needs admin.token_file, \
+             because the API gives access to every subscription",
+        );
     }
     if config.admin.console && config.admin.listen.is_none() {
         r.cross_field(

@@ -111,7 +111,8 @@ fn window() -> Form<WindowQuota> {
         let span = span.ok_or_else(expected)?;
         if max.get() > 10_000 {
             return Err(format!(
-                "{text:?} allows more than 10000 messages in a window, which limits nothing: leave the window out"
+                "{text:?} allows more than 10000 messages in a window, which limits nothing: \
+                 leave the window out"
             ));
         }
         Ok(WindowQuota { max: max.get(), span })

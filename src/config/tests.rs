@@ -88,30 +88,14 @@ windows = []
 [retyr]
 jitter = 0.5
 "#;
-    insta::assert_snapshot!(mistakes(text, &[("ROOMCAST_BROKER_URI", "x"), ("ROOMCAST_SEND_DEADLINE", "1")]), @r#"
-    the configuration has 12 mistakes
-      roomcast.toml:2:10: broker.prefix: "no spaces please" is not a prefix: 1 to 64 of A-Z a-z 0-9 - _ .
-      roomcast.toml:3:11: broker.declare: "maybe" is not possible: use create, verify, none
-      roomcast.toml:4:12: broker.prefetch: "0" is not a whole number from 1 to 65535
-      roomcast.toml:5:1: unknown key broker.hearbeat; did you mean broker.heartbeat?
-      roomcast.toml:8:12: pace.hold_max: one value is expected, not a list
-      roomcast.toml:9:10: pace.margin: "soon" is not a span of time: write it like 500ms, 2s, 5m, 24h or 7d
-      roomcast.toml:12:22: platforms.dingtalk.windows: "5 per second" is not a window: write it like 20/60s, which is 20 messages in 60 seconds
-      roomcast.toml:13:12: platforms.dingtalk.base_url: only scheme, host and port belong here: path and query are those of the webhook
-      roomcast.toml:15:12: unknown section [platforms.slack]; did you mean platforms.lark?
-      roomcast.toml:18:2: unknown section [retyr]; did you mean retry?
-      environment variable ROOMCAST_SEND_DEADLINE: send.deadline: "1" is not a span of time: write it like 500ms, 2s, 5m, 24h or 7d
-      environment variable ROOMCAST_BROKER_URI: no setting has this name; did you mean ROOMCAST_BROKER_URL?
-    "#);
+    let environment = [("ROOMCAST_BROKER_URI", "x"), ("ROOMCAST_SEND_DEADLINE", "1")];
+    insta::assert_snapshot!(mistakes(text, &environment));
 }
 
 #[test]
 fn broken_toml_is_reported_with_line_and_column_together_with_the_rest() {
-    insta::assert_snapshot!(mistakes("[broker]\nprefix = \n[pace]\nhold_max = \"x\"\n", &[]), @r#"
-    the configuration has 2 mistakes
-      roomcast.toml:2:10: string values must be quoted, expected literal string
-      roomcast.toml:4:12: pace.hold_max: "x" is not a span of time: write it like 500ms, 2s, 5m, 24h or 7d
-    "#);
+    let text = "[broker]\nprefix = \n[pace]\nhold_max = \"x\"\n";
+    insta::assert_snapshot!(mistakes(text, &[]));
 }
 
 #[test]
@@ -200,8 +184,10 @@ fn keys_that_do_not_go_together_are_mistakes() {
 
 #[test]
 fn what_differs_between_two_configurations_is_named_without_its_value() {
-    let before = "[broker]\nurl = \"amqp://u:hunter2@h\"\n[pace]\nheld_max = 5\nhold_max = \"1s\"\n[groups.a]\nmonthly = 9\n";
-    let after = "[broker]\nurl = \"amqp://u:hunter3@h\"\n[pace]\nhold_max = \"1000ms\"\norder_gap = \"50ms\"\n[retry]\ndelays = [\"1s\"]\n";
+    let before = "[broker]\nurl = \"amqp://u:hunter2@h\"\n[pace]\nheld_max = 5\nhold_max = \"1s\"\n\
+        [groups.a]\nmonthly = 9\n";
+    let after = "[broker]\nurl = \"amqp://u:hunter3@h\"\n\
+        [pace]\nhold_max = \"1000ms\"\norder_gap = \"50ms\"\n[retry]\ndelays = [\"1s\"]\n";
     let [before, after] = [before, after].map(|text| with(text, &[]).unwrap());
     let names = |one: &Config, other: &Config| {
         one.differing(other).into_iter().map(|changed| changed.name).collect::<Vec<_>>()

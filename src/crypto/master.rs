@@ -58,7 +58,8 @@ pub enum KeyError {
     File(#[from] PrivateFileError),
     /// Its content is not a key.
     #[error(
-        "{0} is not a master key: it must contain 64 hexadecimal digits, as `roomcast key init` writes them"
+        "{0} is not a master key: \
+         it must contain 64 hexadecimal digits, as `roomcast key init` writes them"
     )]
     Malformed(PathBuf),
     /// The file exists already; a key must never be overwritten.

@@ -176,7 +176,8 @@ pub enum PlatformContent<'a> {
 pub enum NoContent<'a> {
     /// There is neither an entry for the platform nor a text for all platforms.
     #[error(
-        "message_structure has no entry for {0} and no default, and there is no message: add one of them"
+        "message_structure has no entry for {0} and no default, and there is no message: \
+         add one of them"
     )]
     NoEntry(Platform),
     /// The event's template cannot be rendered for the platform.
@@ -362,7 +363,8 @@ mod tests {
             ..EventContent::default()
         };
         assert!(content.for_platform(Platform::WeCom).is_ok());
-        let missing = "message_structure has no entry for lark and no default, and there is no message: add one of them";
+        let missing = "message_structure has no entry for lark and no default, \
+            and there is no message: add one of them";
         for (platform, reason, code, detail) in [
             (Platform::Lark, DeadReason::Refused, "no_content", missing),
             (Platform::DingTalk, DeadReason::Undecodable, "template", "tag host is a list"),

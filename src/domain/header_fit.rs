@@ -125,7 +125,8 @@ mod tests {
             (
                 1_500,
                 vec![],
-                "larger (5006 bytes), large (4006 bytes), small (16 bytes), traceparent (6006 bytes)",
+                "larger (5006 bytes), large (4006 bytes), small (16 bytes), \
+                 traceparent (6006 bytes)",
             ),
         ] {
             let mut all = headers(&sizes);

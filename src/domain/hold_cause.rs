@@ -69,13 +69,16 @@ impl HoldCause {
     pub const fn advice(self) -> &'static str {
         match self {
             Self::Throttled => {
-                "find the other program that sends through the robot; the hold ends by itself with the first message that gets through"
+                "find the other program that sends through the robot; \
+                 the hold ends by itself with the first message that gets through"
             }
             Self::Budget => {
-                "buy more calls, or wait for the next month; give its subscriptions a group (`roomcast subscription update ID --group NAME`) to see the use"
+                "buy more calls, or wait for the next month; give its subscriptions a group \
+                 (`roomcast subscription update ID --group NAME`) to see the use"
             }
             Self::Security => {
-                "correct the robot's setting, or its secret or keyword (`roomcast subscription update`), then release it"
+                "correct the robot's setting, \
+                 or its secret or keyword (`roomcast subscription update`), then release it"
             }
             Self::RobotGone => {
                 "switch it on in the group's settings and release it, or remove the subscription"

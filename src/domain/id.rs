@@ -19,7 +19,8 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// The text is not the id of a dead letter.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{} is not the id of a dead letter: it has 32 hexadecimal digits, as `roomcast dead list` shows it", quoted(.0))]
+#[error("{} is not the id of a dead letter: \
+    it has 32 hexadecimal digits, as `roomcast dead list` shows it", quoted(.0))]
 pub struct InvalidLetterId(pub String);
 
 #[cfg(test)]

@@ -7,7 +7,8 @@
 /// The text contains a character that cannot be shown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the {what} holds {letter:?}: leave out line breaks, control characters and marks that turn the direction of text"
+    "the {what} holds {letter:?}: \
+     leave out line breaks, control characters and marks that turn the direction of text"
 )]
 pub struct Unprintable {
     /// What the text is, such as `name`.
@@ -20,7 +21,8 @@ pub struct Unprintable {
 #[must_use]
 pub fn is_unprintable(letter: char) -> bool {
     letter.is_control()
-        || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}')
+        || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Checks that a text can be shown unchanged on one line.

@@ -283,7 +283,10 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_text_makes_the_reader_panic_and_quiet_hours_always_end(text in "[a-z0-9:, -]{0,40}|.*", now in 0u64..4_000_000_000_000) {
+        fn no_text_makes_the_reader_panic_and_quiet_hours_always_end(
+            text in "[a-z0-9:, -]{0,40}|.*",
+            now in 0u64..4_000_000_000_000,
+        ) {
             if let Ok(quiet) = text.parse::<QuietHours>() {
                 let now = Timestamp::from_unix_millis(now);
                 if let Some(end) = quiet.end_after(now) {

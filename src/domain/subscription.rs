@@ -175,7 +175,8 @@ pub struct GroupName(Arc<str>);
 /// The text is not a valid name of a group.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is not a name of a group: use 1 to 64 of A-Z a-z 0-9 - _, beginning with a letter or digit"
+    "{0:?} is not a name of a group: \
+     use 1 to 64 of A-Z a-z 0-9 - _, beginning with a letter or digit"
 )]
 pub struct InvalidGroupName(pub String);
 

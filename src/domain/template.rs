@@ -15,7 +15,8 @@ pub struct TemplateName(Arc<str>);
 /// The text is not a valid name of a template.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is not a name of a template: use 1 to 64 of A-Z a-z 0-9 - _ ., beginning with a letter or digit"
+    "{0:?} is not a name of a template: \
+     use 1 to 64 of A-Z a-z 0-9 - _ ., beginning with a letter or digit"
 )]
 pub struct InvalidTemplateName(pub String);
 

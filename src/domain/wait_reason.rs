@@ -105,7 +105,8 @@ impl WaitReason {
             Self::MonthlyBudget => "the monthly quota of the robot's organisation is used up",
             Self::HostRate => "the rate of the platform's host is used up (rate_per_second)",
             Self::InFlightLimit => {
-                "the platform is slow, and too many attempts wait for its answer (pace.in_flight_max)"
+                "the platform is slow, and too many attempts wait for its answer \
+                 (pace.in_flight_max)"
             }
             Self::MemoryFull => "the memory for waiting deliveries is full (pace.held_max)",
             Self::QuietHours => "the subscription has quiet hours",

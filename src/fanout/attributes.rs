@@ -190,7 +190,9 @@ mod tests {
 
     #[test]
     fn protocols_name_the_platforms_and_an_unknown_protocol_names_none() {
-        let own = json!([{"name": "smn_protocol", "type": "PROTOCOL", "value": ["email", "feishu", "wecom"]}]);
+        let own = json!([{
+            "name": "smn_protocol", "type": "PROTOCOL", "value": ["email", "feishu", "wecom"]
+        }]);
         assert_eq!(read(own, &[]).unwrap().platforms, Some(vec![Platform::Lark, Platform::WeCom]));
         for (value, platforms) in [
             (json!(["sms"]), Some(vec![])),
@@ -225,15 +227,17 @@ mod tests {
             (json!([{"name": "a", "type": null, "value": ["x", "y"]}]), Ok(Some("x,y"))),
             (
                 json!({"a": "x"}),
-                Err(
-                    r#"message_attributes is an object: it must be a list, such as [{"name": "severity", "type": "STRING", "value": "critical"}]"#,
-                ),
+                Err(concat!(
+                    "message_attributes is an object: it must be a list, ",
+                    r#"such as [{"name": "severity", "type": "STRING", "value": "critical"}]"#
+                )),
             ),
             (
                 json!([["a", "STRING", "x"]]),
-                Err(
-                    r#"message_attributes[0] is a list: it must be an object, such as {"name": "severity", "type": "STRING", "value": "critical"}"#,
-                ),
+                Err(concat!(
+                    "message_attributes[0] is a list: it must be an object, ",
+                    r#"such as {"name": "severity", "type": "STRING", "value": "critical"}"#
+                )),
             ),
             (
                 json!([{"name": "", "type": "STRING", "value": "x"}]),
@@ -257,12 +261,14 @@ mod tests {
             ),
             (
                 one("NUMBER", json!(1)),
-                Err(
-                    r#"message_attributes[0].type is "NUMBER": use STRING, STRING_ARRAY or PROTOCOL"#,
-                ),
+                Err("message_attributes[0].type is \"NUMBER\": \
+                     use STRING, STRING_ARRAY or PROTOCOL"),
             ),
             (
-                json!([{"name": "a", "type": "STRING", "value": "x"}, {"name": "a", "type": "STRING", "value": "y"}]),
+                json!([
+                    {"name": "a", "type": "STRING", "value": "x"},
+                    {"name": "a", "type": "STRING", "value": "y"}
+                ]),
                 Err("message_attributes[1].name is \"a\", which is there already"),
             ),
         ] {

@@ -122,7 +122,9 @@ fn value_of(body: Cow<'_, [u8]>) -> Result<Cow<'_, [u8]>, Undecodable> {
     }
     Err(Undecodable {
         code: "json",
-        detail: "the message came over AMQP 1.0 with a value that is neither text nor bytes: send the JSON of the event as text or data".to_owned(),
+        detail: "the message came over AMQP 1.0 with a value that is neither text nor bytes: \
+            send the JSON of the event as text or data"
+            .to_owned(),
     })
 }
 
@@ -196,7 +198,8 @@ mod tests {
         };
         assert_eq!(
             text_of(&published, 1000).unwrap_err().detail,
-            "the body is not UTF-8 (its properties: content_type application/json; charset=gbk): publish it as JSON in UTF-8"
+            "the body is not UTF-8 (its properties: content_type application/json; charset=gbk): \
+             publish it as JSON in UTF-8"
         );
     }
 

@@ -243,8 +243,10 @@ mod tests {
                     "f is a number: it must be an object, or one as JSON in text",
                     "None",
                     "f is text that holds a number: it must be an object, or one as JSON in text",
-                    "f is text that is not JSON: line 1 column 1: a value is missing, or is not written as JSON writes it",
-                    "f is text that is not JSON: line 1 column 1: a value is missing, or is not written as JSON writes it",
+                    "f is text that is not JSON: line 1 column 1: \
+                     a value is missing, or is not written as JSON writes it",
+                    "f is text that is not JSON: line 1 column 1: \
+                     a value is missing, or is not written as JSON writes it",
                     "Some({\"a\": Number(1)})",
                     "f is a list: it must be an object, or one as JSON in text",
                     "f is a list: it must be an object, or one as JSON in text",

@@ -24,7 +24,8 @@ const WORDS: [(&str, &str); 18] = [
     ("trailing comma", "a comma stands before a closing bracket"),
     (
         "control character",
-        "a text holds a line break or another control character: write it as an escape, such as \\n",
+        "a text holds a line break or another control character: \
+         write it as an escape, such as \\n",
     ),
     ("invalid escape", "a text holds an escape that JSON does not have"),
     ("unexpected end of hex escape", "an escape \\u is not complete"),
@@ -68,7 +69,9 @@ pub(super) fn object_of_body(text: &str) -> Result<Map<String, Value>, String> {
             "the body is a list: publish each event as a message of its own; {EXAMPLE}"
         )),
         Value::String(inner) if matches!(parse(&inner), Ok(Value::Object(_) | Value::Array(_))) => {
-            Err("the body is JSON within a text, so it was encoded twice: publish the JSON object itself".to_owned())
+            Err("the body is JSON within a text, so it was encoded twice: \
+                publish the JSON object itself"
+                .to_owned())
         }
         other => Err(format!("the body is {}: {EXAMPLE}", kind_of(&other))),
     }
@@ -166,11 +169,15 @@ mod tests {
             ("null", r#"the body is null: an event is a JSON object, such as {"message": "…"}"#),
             (
                 r#"[{"message":"x"}]"#,
-                r#"the body is a list: publish each event as a message of its own; an event is a JSON object, such as {"message": "…"}"#,
+                concat!(
+                    "the body is a list: publish each event as a message of its own; ",
+                    r#"an event is a JSON object, such as {"message": "…"}"#
+                ),
             ),
             (
                 r#""{\"message\":\"x\"}""#,
-                "the body is JSON within a text, so it was encoded twice: publish the JSON object itself",
+                "the body is JSON within a text, so it was encoded twice: \
+                 publish the JSON object itself",
             ),
             (
                 r#""disk full""#,
@@ -179,11 +186,13 @@ mod tests {
             ("{", "line 1 column 1: the JSON ends too early"),
             (
                 r#"{"message":"x"} x"#,
-                "line 1 column 17: more text follows the JSON; publish each event as a message of its own",
+                "line 1 column 17: more text follows the JSON; \
+                 publish each event as a message of its own",
             ),
             (
                 "{\"message\":\"a\nb\"}",
-                "line 2 column 0: a text holds a line break or another control character: write it as an escape, such as \\n",
+                "line 2 column 0: a text holds a line break or another control character: \
+                 write it as an escape, such as \\n",
             ),
             (
                 r#"{"message":"\d"}"#,

@@ -26,7 +26,8 @@ pub(super) fn not_before(
     };
     let Some(at) = moment(value) else {
         return Err(mistake(
-            "is not a time: write it like 2026-03-01T08:00:00+08:00 (RFC 3339), or as a timestamp or whole number of seconds since 1970",
+            "is not a time: write it like 2026-03-01T08:00:00+08:00 (RFC 3339), \
+             or as a timestamp or whole number of seconds since 1970",
         ));
     };
     if at.since(received_at) > max {

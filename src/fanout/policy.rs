@@ -217,9 +217,15 @@ mod tests {
     #[test]
     fn both_forms_are_read_and_written_back() {
         for filter in [
-            json!([{"name": "week", "string_equals": ["saturday", "sunday"]}, {"name": "time", "string_equals": ["morning"]}]),
-            json!({"severity": ["critical", {"prefix": "high"}, {"anything-but": ["info", "debug"]}], "load": [{"numeric": [">=", 3.0, "<", 5.5]}],
-                   "team": [{"exists": true}], "muted": [{"exists": false}]}),
+            json!([
+                {"name": "week", "string_equals": ["saturday", "sunday"]},
+                {"name": "time", "string_equals": ["morning"]}
+            ]),
+            json!({
+                "severity": ["critical", {"prefix": "high"}, {"anything-but": ["info", "debug"]}],
+                "load": [{"numeric": [">=", 3.0, "<", 5.5]}], "team": [{"exists": true}],
+                "muted": [{"exists": false}]
+            }),
         ] {
             assert_eq!(write_policy(&read_policy(&filter).unwrap()), filter);
         }
@@ -280,9 +286,17 @@ mod tests {
     proptest! {
         /// A written filter is read back as the same filter.
         #[test]
-        fn a_filter_survives_being_written(names in prop::collection::vec("[a-z]{1,8}", 1..5), bound in any::<f64>(), text in "[^\"]{1,20}") {
-            let tests = json!([text, {"prefix": text}, {"numeric": ["<=", bound]}, {"anything-but": [text]}, {"exists": true}]);
-            let filter = Value::Object(names.into_iter().map(|name| (name, tests.clone())).collect());
+        fn a_filter_survives_being_written(
+            names in prop::collection::vec("[a-z]{1,8}", 1..5),
+            bound in any::<f64>(),
+            text in "[^\"]{1,20}",
+        ) {
+            let tests = json!([
+                text, {"prefix": text}, {"numeric": ["<=", bound]}, {"anything-but": [text]},
+                {"exists": true}
+            ]);
+            let fields = names.into_iter().map(|name| (name, tests.clone())).collect();
+            let filter = Value::Object(fields);
             if let Ok(policy) = read_policy(&filter) {
                 prop_assert_eq!(read_policy(&write_policy(&policy)), Ok(policy));
             }

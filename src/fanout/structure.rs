@@ -79,7 +79,8 @@ pub(super) fn read_structure(
             Err(blank(format!("{place} shows nothing, and there is no other text")))
         }
         (true, None) => Err(mistake(
-            "message_structure has neither an entry for a platform nor a default, and there is no message: add one of them",
+            "message_structure has neither an entry for a platform nor a default, \
+             and there is no message: add one of them",
         )),
     }
 }
@@ -252,9 +253,16 @@ mod tests {
         };
         let at = json!({"isAtAll": true, "atMobiles": ["138"], "atUserIds": ["ann"]});
         for entry in [
-            json!({"msgType": "markdown", "title": "t", "content": "**x**", "color": "red", "at": at}),
-            json!({"msgType": "markdown", "markdown": {"title": "t", "text": "**x**"}, "color": "red", "at": at}),
-            json!({"msgType": "markdown", "subject": "t", "markdown": "**x**", "color": "red", "at": at}),
+            json!({
+                "msgType": "markdown", "title": "t", "content": "**x**", "color": "red", "at": at
+            }),
+            json!({
+                "msgType": "markdown", "markdown": {"title": "t", "text": "**x**"}, "color": "red",
+                "at": at
+            }),
+            json!({
+                "msgType": "markdown", "subject": "t", "markdown": "**x**", "color": "red", "at": at
+            }),
         ] {
             let content = read(json!({"default": "d", "lark": entry})).unwrap();
             assert_eq!(
@@ -287,7 +295,8 @@ mod tests {
         for (structure, says) in [
             (
                 json!({"email": "e", "sms": "s"}),
-                "message_structure has neither an entry for a platform nor a default, and there is no message: add one of them",
+                "message_structure has neither an entry for a platform nor a default, \
+                 and there is no message: add one of them",
             ),
             (
                 json!({"default": ""}),
@@ -299,7 +308,8 @@ mod tests {
             ),
             (
                 json!({"default": ["x"]}),
-                "message_structure.default is a list: it must be text, an object with the platform's own message, or one with a msgType",
+                "message_structure.default is a list: \
+                 it must be text, an object with the platform's own message, or one with a msgType",
             ),
             (
                 json!({"default": {}}),
@@ -310,7 +320,9 @@ mod tests {
                 "message_structure.wechat is the second entry for wecom",
             ),
             (
-                json!({"default": "d", "lark": {"msg_type": "interactive", "card": {"elements": [{}]}}}),
+                json!({
+                    "default": "d", "lark": {"msg_type": "interactive", "card": {"elements": [{}]}}
+                }),
                 "message_structure.lark.card.elements[0].tag is missing",
             ),
             (
@@ -318,11 +330,16 @@ mod tests {
                 "message_structure.feishu.msg_type is missing",
             ),
             (
-                json!({"default": "d", "dingtalk_internal": {"msgtype": "link", "link": {"title": "t", "text": "x"}}}),
+                json!({
+                    "default": "d",
+                    "dingtalk_internal": {"msgtype": "link", "link": {"title": "t", "text": "x"}}
+                }),
                 "message_structure.dingtalk_internal.link.messageUrl is missing",
             ),
             (
-                json!({"default": "d", "wecom": "{\"msgtype\": \"news\", \"news\": {\"articles\": []}}"}),
+                json!({
+                    "default": "d", "wecom": "{\"msgtype\": \"news\", \"news\": {\"articles\": []}}"
+                }),
                 "message_structure.wecom.news.articles is empty",
             ),
             (

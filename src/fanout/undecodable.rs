@@ -66,7 +66,8 @@ pub fn headers_within(headers: &Headers, max: usize) -> Result<(), Undecodable> 
     Err(Undecodable {
         code: "headers_too_large",
         detail: format!(
-            "the headers have {size} bytes: at most {max} go along with a message; the largest is {name:?} with {bytes}"
+            "the headers have {size} bytes: at most {max} go along with a message; \
+             the largest is {name:?} with {bytes}"
         ),
     })
 }

@@ -108,7 +108,8 @@ fn read(bytes: &[u8], packing: Packing, size_max: usize) -> Result<Vec<u8>, Unde
         Some(unpacked) if unpacked.len() > size_max => Err(Undecodable {
             code: "size",
             detail: format!(
-                "the body has more than {size_max} bytes when it is unpacked ({name}): at most {size_max} are possible"
+                "the body has more than {size_max} bytes when it is unpacked ({name}): \
+                 at most {size_max} are possible"
             ),
         }),
         Some(unpacked) => Ok(unpacked),
@@ -201,7 +202,8 @@ mod tests {
             assert_eq!(
                 refused.detail,
                 format!(
-                    "the body has more than 1000 bytes when it is unpacked ({name}): at most 1000 are possible"
+                    "the body has more than 1000 bytes when it is unpacked ({name}): \
+                     at most 1000 are possible"
                 )
             );
         }
@@ -225,8 +227,14 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_bytes_make_the_unpacking_panic(body: Vec<u8>, encoding in "(gzip|deflate|zstd|, ?){0,4}", kind in 0..4) {
-            let head: &[u8] = [&[][..], &[0x1f, 0x8b, 8], &[0x28, 0xb5, 0x2f, 0xfd], &[0x78, 0x9c]][usize::try_from(kind).unwrap()];
+        fn no_bytes_make_the_unpacking_panic(
+            body: Vec<u8>,
+            encoding in "(gzip|deflate|zstd|, ?){0,4}",
+            kind in 0_usize..4,
+        ) {
+            let heads: [&[u8]; 4] =
+                [&[], &[0x1f, 0x8b, 8], &[0x28, 0xb5, 0x2f, 0xfd], &[0x78, 0x9c]];
+            let head = heads[kind];
             let _ = unpack(&[head, &body].concat(), Some(&encoding), 1000);
         }
     }

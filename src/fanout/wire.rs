@@ -146,14 +146,14 @@ pub(super) enum AttributeKind {
 /// Reads a list of attributes. One that is `null`, or whose value is, is absent.
 pub(super) fn attributes(value: Option<Value>) -> Result<Vec<AttributeWire>, Undecodable> {
     const PLACE: &str = "message_attributes";
+    const LIST: &str =
+        r#"a list, such as [{"name": "severity", "type": "STRING", "value": "critical"}]"#;
+    const OBJECT: &str =
+        r#"an object, such as {"name": "severity", "type": "STRING", "value": "critical"}"#;
     let values = match value {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Array(values)) => values,
-        Some(other) => {
-            let needed =
-                r#"a list, such as [{"name": "severity", "type": "STRING", "value": "critical"}]"#;
-            return Err(misshapen(PLACE, &other, needed));
-        }
+        Some(other) => return Err(misshapen(PLACE, &other, LIST)),
     };
     let mut all = Vec::with_capacity(values.len());
     for (at, one) in values.into_iter().enumerate() {
@@ -161,10 +161,7 @@ pub(super) fn attributes(value: Option<Value>) -> Result<Vec<AttributeWire>, Und
         let mut fields = match one {
             Value::Null => continue,
             Value::Object(fields) => fields,
-            other => {
-                let needed = r#"an object, such as {"name": "severity", "type": "STRING", "value": "critical"}"#;
-                return Err(misshapen(&place, &other, needed));
-            }
+            other => return Err(misshapen(&place, &other, OBJECT)),
         };
         let name = text(&format!("{place}.name"), fields.remove("name"))?;
         let kind = text(&format!("{place}.type"), fields.remove("type"))?;

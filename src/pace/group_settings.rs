@@ -25,7 +25,10 @@ section! {
     /// One section for each.
     pub struct GroupSettings in "groups.<name>" {
         /// How many calls a month it may make. Without it, calls are only counted.
-        monthly: Option<u64> = optional(number_of("calls", 1..=u64::MAX).with_range("at least 1"), "3000"), AtReload;
+        monthly: Option<u64> = optional(
+            number_of("calls", 1..=u64::MAX).with_range("at least 1"),
+            "3000"
+        ), AtReload;
         /// What happens when they are used up. `hold`: deliveries wait for the next month. `dead`:
         /// they become dead letters (`exhausted`). `ignore`: the platform decides.
         at_end: AtEnd = one(

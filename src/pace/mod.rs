@@ -190,7 +190,12 @@ impl Pace {
             };
             tokio::select! {
                 biased;
-                () = stop_waiting.cancelled() => return if waiting.cancel_wait() { PaceDecision::Cancelled } else { resolve_wake(handle) },
+                () = stop_waiting.cancelled() => {
+                    if waiting.cancel_wait() {
+                        return PaceDecision::Cancelled;
+                    }
+                    return resolve_wake(handle);
+                }
                 () = handle.call.notified() => (),
                 () = sleep(until) => (),
             }

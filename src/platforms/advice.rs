@@ -9,14 +9,20 @@ use super::{registry::profile, shared_advice::TOO_LARGE};
 use crate::domain::{DeadReason, Platform};
 
 /// The advice for an event, or one delivery of it, whose template is missing or fails.
-const TEMPLATE_ADVICE: &str = "the detail says which template, tag or line: add or correct the template (`roomcast template show`, `render`), then redrive; if the publisher's tags are wrong, correct the publisher and discard";
+const TEMPLATE_ADVICE: &str = "the detail says which template, tag or line: \
+    add or correct the template (`roomcast template show`, `render`), then redrive; \
+    if the publisher's tags are wrong, correct the publisher and discard";
 
-const POISON_ADVICE: &str = "the broker redelivered it too often without an outcome: look for crashes in the log, then redrive";
-const EVICTED_ADVICE: &str = "a limit or policy of the broker removed it from its queue: the code says which; correct it, then redrive";
-const UNDECODABLE_ADVICE: &str = "the message is not an event: the detail says where the mistake is; correct the publisher, discard";
+const POISON_ADVICE: &str = "the broker redelivered it too often without an outcome: \
+    look for crashes in the log, then redrive";
+const EVICTED_ADVICE: &str = "a limit or policy of the broker removed it from its queue: \
+    the code says which; correct it, then redrive";
+const UNDECODABLE_ADVICE: &str = "the message is not an event: \
+    the detail says where the mistake is; correct the publisher, discard";
 
 /// The advice for an event of which a member would see nothing.
-const EMPTY_ADVICE: &str = "the publisher sent a text without anything to see: find out which value is missing there; discard this, because a redrive cannot add one";
+const EMPTY_ADVICE: &str = "the publisher sent a text without anything to see: \
+    find out which value is missing there; discard this, because a redrive cannot add one";
 
 /// The advice for a delivery that became a dead letter for this reason with this code.
 #[must_use]
@@ -26,44 +32,59 @@ pub fn advice(platform: Platform, reason: DeadReason, code: &str) -> &'static st
     }
     match (reason, code) {
         (DeadReason::Security, _) => {
-            "the robot's security setting refuses us: allow this machine's address or correct the subscription, redrive"
+            "the robot's security setting refuses us: \
+             allow this machine's address or correct the subscription, redrive"
         }
         (DeadReason::RobotGone, _) => {
-            "the robot or its group does not exist any more: remove the subscription, or add one with the new webhook; discard"
+            "the robot or its group does not exist any more: \
+             remove the subscription, or add one with the new webhook; discard"
         }
         (DeadReason::Refused, "too_large") => TOO_LARGE,
         (DeadReason::Refused, "host_not_allowed") => {
-            "the webhook is at a host that is not the platform's: allow it in platforms.<name>.hosts and restart, or give the subscription its new webhook (`roomcast subscription update ID --endpoint-file -`), redrive"
+            "the webhook is at a host that is not the platform's: \
+             allow it in platforms.<name>.hosts and restart, \
+             or give the subscription its new webhook \
+             (`roomcast subscription update ID --endpoint-file -`), redrive"
         }
         (DeadReason::Refused, "no_keyword") => {
-            "the publisher's message in the platform's own form lacks the keyword on which the robot insists: correct what the publisher sends, or the subscription's --keyword, and redrive"
+            "the publisher's message in the platform's own form lacks the keyword \
+             on which the robot insists: \
+             correct what the publisher sends, or the subscription's --keyword, and redrive"
         }
         (DeadReason::Refused, "no_content") => {
-            "the event has no content for this platform: let the publisher add an entry for it, or a default, to message_structure; discard this, because a redrive cannot add one"
+            "the event has no content for this platform: let the publisher add an entry for it, \
+             or a default, to message_structure; discard this, because a redrive cannot add one"
         }
         (DeadReason::Refused, _) => {
-            "the platform will not take this message as it is: the detail says why; correct what the publisher sends, discard this"
+            "the platform will not take this message as it is: the detail says why; \
+             correct what the publisher sends, discard this"
         }
         (DeadReason::Exhausted, "timeout" | "connect" | "dns" | "broken") => {
             "the platform could not be reached: check this machine's way to it, redrive"
         }
         (DeadReason::Exhausted, "proxy") => {
-            "the proxy on the way to the platform could not be used: `roomcast check` tries it; when it is well again, redrive"
+            "the proxy on the way to the platform could not be used: `roomcast check` tries it; \
+             when it is well again, redrive"
         }
         (DeadReason::Exhausted, _) => {
             "the platform failed in every attempt: redrive when it works again"
         }
         (DeadReason::Expired, "broker_expiration") => {
-            "a policy of the broker gave it a time to live, which ended in its queue: remove that policy, redrive it if it still matters"
+            "a policy of the broker gave it a time to live, which ended in its queue: \
+             remove that policy, redrive it if it still matters"
         }
         (DeadReason::Evicted, _) => EVICTED_ADVICE,
         (DeadReason::Expired, _) => {
-            "its time to live ended before it could be sent: redrive it if it still matters; a longer time_to_live or fewer messages to this robot help next time"
+            "its time to live ended before it could be sent: redrive it if it still matters; \
+             a longer time_to_live or fewer messages to this robot help next time"
         }
         (DeadReason::Superseded, _) => "a newer message took its place: discard",
         (DeadReason::Poison, _) => POISON_ADVICE,
         (DeadReason::UnreadableSubscription, _) => {
-            "the record of this one subscription is damaged (`roomcast store verify` names all that are): give it its webhook again (`roomcast subscription update ID --endpoint-file -`, with secret, keyword, name and mentions), or restore the store from a backup, redrive"
+            "the record of this one subscription is damaged \
+             (`roomcast store verify` names all that are): \
+             give it its webhook again (`roomcast subscription update ID --endpoint-file -`, \
+             with secret, keyword, name and mentions), or restore the store from a backup, redrive"
         }
         (DeadReason::Empty, _) => EMPTY_ADVICE,
         (DeadReason::Undecodable, "template") => TEMPLATE_ADVICE,
@@ -77,16 +98,21 @@ pub fn event_advice(reason: DeadReason, code: &str) -> &'static str {
     match (reason, code) {
         (DeadReason::Poison, _) => POISON_ADVICE,
         (DeadReason::Expired, _) => {
-            "its expiration, set by the publisher or by a policy of the broker, ended before the daemon took it: redrive it if it still matters, and let roomcast count with time_to_live"
+            "its expiration, set by the publisher or by a policy of the broker, \
+             ended before the daemon took it: \
+             redrive it if it still matters, and let roomcast count with time_to_live"
         }
         (DeadReason::Evicted, _) => EVICTED_ADVICE,
         (DeadReason::Empty, _) => EMPTY_ADVICE,
         (_, "template") => TEMPLATE_ADVICE,
         (_, "headers_too_large") => {
-            "the headers are larger than what can go along with a message: let the publisher send less in them, and more in the body; redriven, it lacks those that the header x-roomcast-left-out names"
+            "the headers are larger than what can go along with a message: \
+             let the publisher send less in them, and more in the body; \
+             redriven, it lacks those that the header x-roomcast-left-out names"
         }
         (_, "size") => {
-            "the event is larger than event.size_max: publish a smaller one and discard this, or allow more and redrive"
+            "the event is larger than event.size_max: \
+             publish a smaller one and discard this, or allow more and redrive"
         }
         _ => UNDECODABLE_ADVICE,
     }

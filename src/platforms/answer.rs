@@ -85,7 +85,8 @@ mod tests {
     fn an_answer_that_repeats_our_credentials_is_redacted_and_cut_to_one_line() {
         let long = "长".repeat(400);
         let body = format!(
-            r#"{{"errcode":1,"errmsg":"no TOKEN123\nat https://oapi.dingtalk.com/robot/send?access_token=TOKEN123 SECxyz {long}"}}"#
+            "{{\"errcode\":1,\"errmsg\":\"no TOKEN123\\nat \
+             https://oapi.dingtalk.com/robot/send?access_token=TOKEN123 SECxyz {long}\"}}"
         );
         let answer = read(Platform::DingTalk, 200, &body);
         assert!(answer.detail.starts_with("no **** at **** **** 长"), "{}", answer.detail);

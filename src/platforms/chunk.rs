@@ -196,8 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_split_at_its_paragraphs_numbered_and_mentions_once_but_says_the_keyword_in_each_part()
-     {
+    fn a_long_text_is_split_at_paragraphs_mentions_once_and_says_the_keyword_in_each_part() {
         let text = format!("db-1 is down\n{}\n\n{}", "alpha ".repeat(14), "beta ".repeat(14));
         let numbering = Numbering::InText { mark: "", subject: Some("db-1 is down"), gap: "\n" };
         let parts = parts(&AnnotatedText::from(text), &numbering, 140, RAW);
@@ -211,8 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_of_code_goes_to_the_next_part_whole_and_one_that_fits_nowhere_is_closed_and_opened_again()
-     {
+    fn a_block_of_code_stays_whole_and_one_that_fits_nowhere_is_closed_and_opened_again() {
         let code =
             |lines: usize| format!("```rust\n{}\n```", "let x = 1;\n".repeat(lines).trim_end());
         let short = format!("{}\n\n{}", "word ".repeat(20), code(6));
@@ -279,8 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subscription_that_has_texts_cut_gets_one_message_and_changed_parts_are_said_from_the_beginning()
-     {
+    fn a_subscription_with_cut_texts_gets_one_message_and_changed_parts_begin_again() {
         let flow = AnnotatedText::from("word ".repeat(100));
         let say = |too_long, part| {
             flow.share(
@@ -312,13 +309,18 @@ mod tests {
         /// and keyword.
         #[test]
         fn pieces_joined_are_the_text_and_no_part_is_too_long(
-            text in prop_oneof![any::<String>(), "([a-z告警\\[\\]()`*>|#-]{1,9}[ \n]{1,2}){0,200}", "(```\n([a-z ]{1,30}\n){1,30}```\n\n){0,4}"],
+            text in prop_oneof![
+                any::<String>(),
+                "([a-z告警\\[\\]()`*>|#-]{1,9}[ \n]{1,2}){0,200}",
+                "(```\n([a-z ]{1,30}\n){1,30}```\n\n){0,4}",
+            ],
             max in 120_usize..400,
         ) {
             let markdown = Markdown::read(&text);
+            let head = Head { mark: "### ", text: "s", gap: "\n\n" };
             let flows = [
                 AnnotatedText::from(text.clone()),
-                markdown.write(Some(Head { mark: "### ", text: "s", gap: "\n\n" }), &dingtalk::markdown::DIALECT),
+                markdown.write(Some(head), &dingtalk::markdown::DIALECT),
                 markdown.write(None, &lark::markdown::DIALECT),
                 markdown.write(None, MarkdownKind::Markdown.dialect()),
                 markdown.write(None, MarkdownKind::MarkdownV2.dialect()),

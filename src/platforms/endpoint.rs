@@ -16,7 +16,8 @@ use crate::domain::Platform;
 pub enum InvalidEndpoint {
     /// It is longer than any robot's URL.
     #[error(
-        "the webhook has {0} bytes, and no robot's has more than {ENDPOINT_BYTES_MAX}: copy it from the robot's settings, it begins with https://"
+        "the webhook has {0} bytes, and no robot's has more than {ENDPOINT_BYTES_MAX}: \
+         copy it from the robot's settings, it begins with https://"
     )]
     TooLong(usize),
     /// It is not a URL.
@@ -29,7 +30,8 @@ pub enum InvalidEndpoint {
     },
     /// It is a URL with something beside it, or in two pieces.
     #[error(
-        "the webhook has a blank, a line break or a mark that no URL has: give the URL alone, in one piece, in the form {form}"
+        "the webhook has a blank, a line break or a mark that no URL has: \
+         give the URL alone, in one piece, in the form {form}"
     )]
     NotAlone {
         /// The form of the platform's webhooks.
@@ -45,7 +47,8 @@ pub enum InvalidEndpoint {
     },
     /// It is a signing secret.
     #[error(
-        "this is a signing secret (SEC…): give the webhook first, in the form {form}, and the secret beside it"
+        "this is a signing secret (SEC…): \
+         give the webhook first, in the form {form}, and the secret beside it"
     )]
     SigningSecret {
         /// The form of the platform's webhooks.
@@ -56,7 +59,8 @@ pub enum InvalidEndpoint {
     NotHttps(&'static str),
     /// Its host is not one of the platform's.
     #[error(
-        "the webhook's host {found} is not one of {platform}: expected {expected}; the operator allows the host of a private deployment in platforms.{platform}.hosts"
+        "the webhook's host {found} is not one of {platform}: expected {expected}; \
+         the operator allows the host of a private deployment in platforms.{platform}.hosts"
     )]
     Host {
         /// The platform for which it was given.
@@ -68,7 +72,8 @@ pub enum InvalidEndpoint {
     },
     /// It starts a flow, and its host is not allowed.
     #[error(
-        "the webhook starts a flow of {platform} and is not a robot's: the operator allows it with platforms.{platform}.hosts = [\"{host}\"]"
+        "the webhook starts a flow of {platform} and is not a robot's: \
+         the operator allows it with platforms.{platform}.hosts = [\"{host}\"]"
     )]
     Flow {
         /// The platform.
@@ -78,7 +83,8 @@ pub enum InvalidEndpoint {
     },
     /// It is a page for people.
     #[error(
-        "{host} has pages for people, not webhooks: copy the webhook from the robot's settings in the group, it has the form {form}"
+        "{host} has pages for people, not webhooks: \
+         copy the webhook from the robot's settings in the group, it has the form {form}"
     )]
     Page {
         /// Its host.
@@ -94,7 +100,8 @@ pub enum InvalidEndpoint {
     Extra(&'static str),
     /// Its path is not the platform's.
     #[error(
-        "the webhook's path is not {0}: copy the webhook from the robot's settings in the group, not the address of a page"
+        "the webhook's path is not {0}: \
+         copy the webhook from the robot's settings in the group, not the address of a page"
     )]
     Path(&'static str),
     /// A kind of URL that looks valid but cannot be used.

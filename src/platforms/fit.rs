@@ -108,10 +108,15 @@ mod tests {
     proptest! {
         /// For any text, the result costs at most the limit and keeps the tail.
         #[test]
-        fn nothing_fitted_is_too_long(text in any::<String>(), tail in "[ -~]{0,20}", max in 60_usize..400) {
+        fn nothing_fitted_is_too_long(
+            text in any::<String>(),
+            tail in "[ -~]{0,20}",
+            max in 60_usize..400,
+        ) {
             for cost in [RAW, IN_JSON] {
                 for language in every::<Language>() {
-                    let fitted = AnnotatedText::from(text.clone()).fit(|_| tail.clone(), language, max, cost);
+                    let flow = AnnotatedText::from(text.clone());
+                    let fitted = flow.fit(|_| tail.clone(), language, max, cost);
                     prop_assert!(fitted.chars().map(cost).sum::<usize>() <= max);
                     prop_assert!(fitted.ends_with(&tail));
                 }

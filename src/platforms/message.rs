@@ -343,7 +343,8 @@ fn native(
         Some(keyword) if profile(platform).lacks_keyword(&body, keyword) => Err(Unsendable {
             code: "no_keyword",
             detail: format!(
-                "the entry for this platform does not say {keyword:?}, on which the robot insists, where members read it"
+                "the entry for this platform does not say {keyword:?}, on which the robot insists, \
+                 where members read it"
             ),
         }),
         _ => Ok(body),

@@ -19,7 +19,9 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 /// A name resolved to private addresses only.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the host resolves to a private address, which is not called; platforms.<name>.private_networks allows it for a host in platforms.<name>.hosts, and platforms.<name>.base_url is the way to a gateway inside"
+    "the host resolves to a private address, which is not called; \
+     platforms.<name>.private_networks allows it for a host in platforms.<name>.hosts, \
+     and platforms.<name>.base_url is the way to a gateway inside"
 )]
 pub(super) struct PrivateAddressError;
 

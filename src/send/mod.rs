@@ -248,7 +248,8 @@ impl Sender {
                 Verdict::Refused,
                 "host_not_allowed",
                 format!(
-                    "the webhook's host {host} is not one of {platform}, nor in platforms.{platform}.hosts"
+                    "the webhook's host {host} is not one of {platform}, \
+                     nor in platforms.{platform}.hosts"
                 ),
             )),
         }
@@ -386,7 +387,8 @@ mod tests {
                     );
                     assert_eq!(
                         refused.detail,
-                        "the webhook's host wecom.test is not one of wecom, nor in platforms.wecom.hosts"
+                        "the webhook's host wecom.test is not one of wecom, \
+                         nor in platforms.wecom.hosts"
                     );
                 }
             }

@@ -98,7 +98,9 @@ pub fn out_of_budget() -> Settlement {
     Settlement::Dead {
         reason: DeadReason::Exhausted,
         code: "monthly_budget".to_owned(),
-        detail: "the monthly quota of the robot's organisation is used up (groups.<name>.at_end = \"dead\")".to_owned(),
+        detail: "the monthly quota of the robot's organisation is used up \
+            (groups.<name>.at_end = \"dead\")"
+            .to_owned(),
     }
 }
 
@@ -155,7 +157,8 @@ fn expired(at: Timestamp, delivery: &Delivery, reason: Option<WaitReason>) -> Se
     let detail = if event.expires_at < event.received_at {
         let ago = event.received_at.since(event.expires_at).as_secs();
         format!(
-            "it was received {ago} s after its time to live had ended, which counts from its publisher's timestamp"
+            "it was received {ago} s after its time to live had ended, \
+             which counts from its publisher's timestamp"
         )
     } else {
         let why = reason.filter(|reason| *reason != WaitReason::Unknown);

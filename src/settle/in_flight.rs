@@ -72,8 +72,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn one_message_of_an_identity_is_in_flight_at_a_time_and_the_others_are_notified_at_its_end()
-     {
+    async fn one_message_of_an_identity_is_in_flight_and_the_others_are_notified_at_its_end() {
         let in_flight = InFlightRegistry::default();
         let one = in_flight.register(LedgerKey([1; 16])).ok();
         let (second, third) = (

@@ -72,7 +72,10 @@ mod tests {
     proptest! {
         #[test]
         fn a_wait_is_never_shorter_than_scheduled_nor_longer_than_jitter_and_clamp_allow(
-            attempts in 1u32..4, asked in prop::option::of(0u64..10_000), jitter in 0.0f64..1.0, dice in 0.0f64..1.0,
+            attempts in 1u32..4,
+            asked in prop::option::of(0u64..10_000),
+            jitter in 0.0f64..1.0,
+            dice in 0.0f64..1.0,
         ) {
             let policy = policy(jitter);
             let scheduled = policy.delays[attempts as usize - 1];

@@ -87,7 +87,8 @@ pub enum BackupError {
     },
     /// A rotation of the master key is in progress.
     #[error(
-        "the master key is being rotated: make the backup when `roomcast key status` says that it is done"
+        "the master key is being rotated: \
+         make the backup when `roomcast key status` says that it is done"
     )]
     Rotating,
     /// A file cannot be read or written.

@@ -18,7 +18,8 @@ pub enum StoreError {
     Refused(#[from] StoreRefusal),
     /// The store was sealed with another master key.
     #[error(
-        "the store {dir} was sealed with another master key: set key.file to the one it was made with"
+        "the store {dir} was sealed with another master key: \
+         set key.file to the one it was made with"
     )]
     WrongKey {
         /// The store.
@@ -29,7 +30,8 @@ pub enum StoreError {
     Exposed(#[from] PrivateFileError),
     /// Another process has the store open.
     #[error(
-        "the store {dir} is in use by another process: stop it, or talk to it through its admin socket (admin.socket)"
+        "the store {dir} is in use by another process: \
+         stop it, or talk to it through its admin socket (admin.socket)"
     )]
     Locked {
         /// The store.
@@ -37,7 +39,8 @@ pub enum StoreError {
     },
     /// A newer version of roomcast wrote the store.
     #[error(
-        "the store {dir} is of format {found}, and this roomcast knows formats up to {known}: use the newer one that wrote it; nothing was changed"
+        "the store {dir} is of format {found}, and this roomcast knows formats up to {known}: \
+         use the newer one that wrote it; nothing was changed"
     )]
     Newer {
         /// The store.

@@ -63,7 +63,8 @@ async fn the_store_of_version_1_opens_with_everything_in_it() {
 }
 
 #[test]
-#[ignore = "not a test: makes a golden store of the format of today in the folder that GOLDEN_OUT names"]
+#[ignore = "not a test: \
+    makes a golden store of the format of today in the folder that GOLDEN_OUT names"]
 fn make_a_golden_store() {
     let out = std::path::PathBuf::from(std::env::var("GOLDEN_OUT").unwrap());
     let store = open(&out);

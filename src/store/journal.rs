@@ -404,7 +404,11 @@ impl JournalSegments {
 fn remove(path: &Path) {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            tracing::warn!(error = &error as &dyn std::error::Error, path = %path.display(), "an old page of the journal stays on the disk");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                path = %path.display(),
+                "an old page of the journal stays on the disk"
+            );
         }
         _ => (),
     }

@@ -147,9 +147,10 @@ mod tests {
             changed[at] ^= 1;
             assert!(decode(7, &changed).is_err(), "byte {at}");
         }
-        assert!(
-            matches!(decode(7, &erased([3; 16], 6)), Ok(KeySlotContent::Erased { record, epoch: 6 }) if record == [3; 16])
-        );
+        let Ok(KeySlotContent::Erased { record, epoch }) = decode(7, &erased([3; 16], 6)) else {
+            panic!("not erased")
+        };
+        assert_eq!((record, epoch), ([3; 16], 6));
         assert!(matches!(decode(7, &[0; SLOT_BYTES]), Ok(KeySlotContent::Empty)));
     }
 

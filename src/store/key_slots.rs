@@ -150,7 +150,8 @@ impl KeySlots {
                 // The owner of the key in such a slot is unknown.
                 count => {
                     let what = format!(
-                        "{count} slots in the file slots do not pass their check sums, and each may hold any key"
+                        "{count} slots in the file slots do not pass their check sums, \
+                         and each may hold any key"
                     );
                     Err(StoreError::Damaged { dir: dir.to_owned(), what })
                 }

@@ -206,7 +206,11 @@ impl LedgerWriter {
         if let Err(error) = fs::remove_file(&oldest.path)
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!(error = &error as &dyn std::error::Error, path = %oldest.path.display(), "an old part of the ledger stays on the disk");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                path = %oldest.path.display(),
+                "an old part of the ledger stays on the disk"
+            );
         }
         self.old.pop_front().map(|gone| gone.number)
     }

@@ -75,7 +75,8 @@ impl Store {
             let damaged = found.damaged;
             tracing::error!(
                 damaged,
-                "keys of the store are damaged; what is for their subscriptions becomes dead letters"
+                "keys of the store are damaged; \
+                 what is for their subscriptions becomes dead letters"
             );
         }
         let epoch = db

@@ -45,7 +45,8 @@ mod tests {
     fn only_the_end_of_a_credential_is_shown_and_nothing_of_a_short_one() {
         for (endpoint, masked) in [
             (
-                "https://oapi.dingtalk.com/robot/send?access_token=0123456789abcdef0123456789abcdef",
+                "https://oapi.dingtalk.com/robot/send\
+                 ?access_token=0123456789abcdef0123456789abcdef",
                 "https://oapi.dingtalk.com/robot/send?access_token=****cdef",
             ),
             (

@@ -222,7 +222,11 @@ impl StoreInner {
     }
 
     fn has_unsealed(&self, ring: &Ring) -> Result<bool, StoreError> {
-        let old = |content: &KeySlotContent| matches!(content, KeySlotContent::Key(slot) if slot.key != ring.current.id());
+        let current = ring.current.id();
+        let old = |content: &KeySlotContent| {
+            let KeySlotContent::Key(slot) = content else { return false };
+            slot.key != current
+        };
         for first in (0..self.table.len()).step_by(RUN) {
             let run = self.table.run(first).map_err(|source| self.unread(source))?;
             if run.iter().any(|found| old(&found.content)) {

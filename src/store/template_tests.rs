@@ -126,8 +126,7 @@ fn a_change_is_in_the_registry_at_once_and_on_the_disk_when_it_is_reported() {
 }
 
 #[test]
-fn long_texts_are_kept_whole_in_the_file_that_is_synced_and_leave_nothing_behind_when_they_become_short()
- {
+fn long_texts_are_kept_whole_in_the_synced_file_and_leave_nothing_when_they_become_short() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let long =

@@ -82,7 +82,12 @@ pub(super) fn registry(db: &Db) -> Result<TemplateRegistry, StoreError> {
     for (template, broken) in templates.all() {
         if let Some(why) = broken {
             let (name, audience) = (template.name.as_str(), template.audience.as_str());
-            tracing::warn!(template = name, audience, %why, "a template cannot be read; events that name it become dead letters");
+            tracing::warn!(
+                template = name,
+                audience,
+                %why,
+                "a template cannot be read; events that name it become dead letters"
+            );
         }
     }
     Ok(TemplateRegistry::new(templates))

@@ -69,7 +69,8 @@ impl SpansRefused<'_> {
                 if self.news {
                     tracing::warn!(
                         cause,
-                        "the receiver of traces does not take them: they are lost until it does; deliveries go on"
+                        "the receiver of traces does not take them: they are lost until it does; \
+                         deliveries go on"
                     );
                 }
             }

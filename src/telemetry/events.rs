@@ -131,7 +131,12 @@ impl EventExpanded<'_> {
         telemetry.trace(|traces| traces.expanded(self));
         telemetry.event_decode_seconds.observe(self.decoded.since(self.received).as_secs_f64());
         telemetry.event_expand_seconds.observe(self.expanded.since(self.decoded).as_secs_f64());
-        tracing::debug!(event.id = self.event.id.as_str(), event.topic = %self.event.topic, deliveries = self.deliveries, "an event is expanded");
+        tracing::debug!(
+            event.id = self.event.id.as_str(),
+            event.topic = %self.event.topic,
+            deliveries = self.deliveries,
+            "an event is expanded"
+        );
     }
 }
 
@@ -163,7 +168,12 @@ impl DeliveryFiltered<'_> {
     /// Counts and logs the rejection.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.deliveries_filtered.inc();
-        tracing::debug!(event.id = self.event.as_str(), subscription.id = %self.subscription, why = %self.why, "the subscription does not want the event");
+        tracing::debug!(
+            event.id = self.event.as_str(),
+            subscription.id = %self.subscription,
+            why = %self.why,
+            "the subscription does not want the event"
+        );
     }
 }
 
@@ -215,7 +225,11 @@ impl DeliverySettled<'_> {
             }
             Settlement::Dropped if !telemetry.lines.allow(LimitedLine::Dropped) => return,
             Settlement::Dropped => {
-                tracing::info!(subscription.id = %self.delivery.subscription, event.id = self.delivery.event.id.as_str(), "a delivery was dropped: its subscription is gone or paused");
+                tracing::info!(
+                    subscription.id = %self.delivery.subscription,
+                    event.id = self.delivery.event.id.as_str(),
+                    "a delivery was dropped: its subscription is gone or paused"
+                );
                 return;
             }
             Settlement::Deferred { .. } | Settlement::Retried { .. } => (),
@@ -373,7 +387,8 @@ impl ClockSkewed {
             tracing::warn!(
                 platform,
                 seconds = self.seconds,
-                "this machine's clock differs from the platform's; signatures follow the platform's: correct the clock"
+                "this machine's clock differs from the platform's; \
+                 signatures follow the platform's: correct the clock"
             );
         }
     }

@@ -38,7 +38,8 @@ section! {
 pub enum LogError {
     /// The level is invalid.
     #[error(
-        "log.level {level:?} is not a level: write it like \"info\" or \"info,roomcast::pace=debug\""
+        "log.level {level:?} is not a level: \
+         write it like \"info\" or \"info,roomcast::pace=debug\""
     )]
     Level {
         /// The given level.

@@ -93,7 +93,8 @@ metrics! {
     pace_wait_seconds: HistogramByPlatform = Family::new_with_constructor(Seconds),
         "Time that an attempt waited in memory from entering its robot's queue until it left";
     first_attempt_after_seconds: HistogramByPlatform = Family::new_with_constructor(Seconds),
-        "Time from receiving an event to the first attempt of a delivery, in memory and in the broker";
+        "Time from receiving an event to the first attempt of a delivery, \
+         in memory and in the broker";
     attempts: Family<AttemptLabels, Counter>, "Attempts made, by verdict";
     degraded: Family<DegradedLabels, Counter>,
         "Messages sent again without a part that the platform refused, by that part";
@@ -104,7 +105,8 @@ metrics! {
         "Attempts that may be unanswered at once, as the platform answers now";
     delivered_after_seconds: HistogramByPlatform = Family::new_with_constructor(Seconds),
         "Time from receiving an event to having it delivered";
-    delivered_after_hops: Family<PlatformLabel, Histogram, Hops> = Family::new_with_constructor(Hops),
+    delivered_after_hops: Family<PlatformLabel, Histogram, Hops> =
+        Family::new_with_constructor(Hops),
         "How often a delivery was in a delay tier before it was delivered";
     digests: Family<PlatformLabel, Counter>, "Messages that cover several deliveries";
     step_stored_seconds: Histogram = Seconds.new_metric(),

@@ -59,10 +59,9 @@ section! {
 fn receiver() -> Form<Url> {
     http_address(|url| {
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(
-                "no user or password belongs here: set OTEL_EXPORTER_OTLP_HEADERS in the environment"
-                    .to_owned(),
-            );
+            return Err("no user or password belongs here: \
+                 set OTEL_EXPORTER_OTLP_HEADERS in the environment"
+                .to_owned());
         }
         Ok(url)
     })

@@ -23,7 +23,8 @@ fn any_text() -> impl Strategy<Value = String> {
         "[a-z @<>_*`#|\n-]{0,80}",
         ("[告警\"\\\\\u{1}a😀]{1,6}", 1_usize..6000).prop_map(|(unit, times)| unit.repeat(times)),
         (
-            "(# |> |- |```\n|\\*\\*|\\| a \\| b \\|\n|---|\\[x\\]\\(https://x\\)|<font color=red>|</font>){1,6}",
+            "(# |> |- |```\n|\\*\\*|\\| a \\| b \\|\n\
+             |---|\\[x\\]\\(https://x\\)|<font color=red>|</font>){1,6}",
             1_usize..800
         )
             .prop_map(|(unit, times)| unit.repeat(times)),
@@ -37,14 +38,16 @@ fn any_list() -> impl Strategy<Value = Value> {
 fn any_entry() -> impl Strategy<Value = Value> {
     let native = prop_oneof![
         any_text().prop_map(|text| json!({"msgtype": "text", "text": {"content": text}})),
-        any_text()
-            .prop_map(|text| json!({"msgtype": "markdown", "markdown": {"title": "t", "text": text, "content": text}})),
+        any_text().prop_map(|text| json!({
+            "msgtype": "markdown", "markdown": {"title": "t", "text": text, "content": text}
+        })),
         any_text().prop_map(|text| json!({"msg_type": "text", "content": {"text": text}})),
-        any_text().prop_map(
-            |text| json!({"msg_type": "interactive", "card": {"elements": [{"tag": "markdown", "content": text}]}})
-        ),
-        any_text()
-            .prop_map(|text| json!({"msgType": "markdown", "content": text, "color": "red", "at": {"isAtAll": true}})),
+        any_text().prop_map(|text| json!({
+            "msg_type": "interactive", "card": {"elements": [{"tag": "markdown", "content": text}]}
+        })),
+        any_text().prop_map(|text| json!({
+            "msgType": "markdown", "content": text, "color": "red", "at": {"isAtAll": true}
+        })),
     ];
     prop_oneof![any_text().prop_map(Value::from), native]
 }
@@ -85,13 +88,18 @@ proptest! {
 
     #[test]
     fn each_message_of_an_event_is_within_the_limit_and_has_the_keyword(event in any_event()) {
-        let published = PublishedMessage { routing_key: "ops".into(), body: event.to_string().into_bytes(), ..PublishedMessage::default() };
+        let published = PublishedMessage {
+            routing_key: "ops".into(),
+            body: event.to_string().into_bytes(),
+            ..PublishedMessage::default()
+        };
         let Ok(event) = decoder().decode(published, known()) else { return Ok(()) };
         let event = Arc::new(event);
         for platform in Platform::ALL {
             let subscription = subscription(platform);
             let delivery = Delivery::fresh(&event, subscription.id, platform, subscription.robot);
-            let draft = RenderInput { delivery: &delivery, subscription: &subscription, now: Timestamp::from_unix_millis(1) };
+            let now = Timestamp::from_unix_millis(1);
+            let draft = RenderInput { delivery: &delivery, subscription: &subscription, now };
             match prepare(&draft) {
                 Ok(prepared) => {
                     let (bytes, max) = counted(platform, &prepared.body);
@@ -103,7 +111,10 @@ proptest! {
                     prop_assert_eq!(shown.part, prepared.part);
                     prop_assert!(platform == Platform::Lark || shown.body == prepared.body);
                 }
-                Err(unsendable) => prop_assert!(["too_large", "no_keyword", "no_content"].contains(&unsendable.code), "{unsendable:?}"),
+                Err(unsendable) => {
+                    let expected = ["too_large", "no_keyword", "no_content"];
+                    prop_assert!(expected.contains(&unsendable.code), "{unsendable:?}");
+                }
             }
         }
     }
@@ -113,10 +124,19 @@ proptest! {
         body: Vec<u8>,
         key in any::<String>(),
         kind in prop::option::of("(application/(cloudevents\\+)?json|text/markdown|[a-z/]{0,9})"),
-        headers in prop::collection::vec(("(cloudEvents:(id|source|type|specversion)|x-[a-z]{1,4})", "(1\\.0|[a-z]{0,6})"), 0..8),
+        headers in prop::collection::vec(
+            ("(cloudEvents:(id|source|type|specversion)|x-[a-z]{1,4})", "(1\\.0|[a-z]{0,6})"),
+            0..8,
+        ),
     ) {
-        let headers = headers.into_iter().map(|(name, value)| (name, HeaderValue::text(value))).collect();
-        let published = PublishedMessage { routing_key: key, body, content_type: kind, headers, ..PublishedMessage::default() };
+        let headers = headers.into_iter();
+        let published = PublishedMessage {
+            routing_key: key,
+            body,
+            content_type: kind,
+            headers: headers.map(|(name, value)| (name, HeaderValue::text(value))).collect(),
+            ..PublishedMessage::default()
+        };
         let _ = decoder().decode(published, known());
     }
 }

@@ -38,8 +38,8 @@ fn any_text() -> impl Strategy<Value = String> {
             "](", "**", "***", "~~", "~~~", "```", "[a](b)", "![a](b)", "<b>", "<none>", "</font>",
             "<font color=red>", "<@ann>", "<at id=all></at>", "<br>", "&lt;", "&#42;", "&nbsp;",
             "![", "\\[", "\\*", "\n# ", "\n> ", "\n- ", "\n+ ", "\n* ", "\n1. ", "\n---", "\n===",
-            "\n|---|", "| a | b |", "[a]: b", "__init__", "2*3*4", "2**3", "a_b", "5~6~7", "__", "C:\\",
-            "https://x.test/a_b", "https://x.test/?a=*&b=*",
+            "\n|---|", "| a | b |", "[a]: b", "__init__", "2*3*4", "2**3", "a_b", "5~6~7", "__",
+            "C:\\", "https://x.test/a_b", "https://x.test/?a=*&b=*",
         ])
         .prop_map(str::to_owned),
     ];
@@ -77,7 +77,8 @@ proptest! {
         let event = json!({"subject": text, "message": "m", "format": "markdown"});
         for platform in PLATFORMS.into_iter().filter(|platform| can_show(*platform, &text)) {
             let body = &bodies(&event, platform)[0];
-            prop_assert_eq!(characters(&shown(body)), format!("{text}\nm"), "{} {}", platform, body);
+            let read = characters(&shown(body));
+            prop_assert_eq!(read, format!("{text}\nm"), "{} {}", platform, body);
         }
     }
 
@@ -97,7 +98,10 @@ proptest! {
             }
             let reached = addresses(&lines);
             for link in &links {
-                prop_assert!(reached.contains(link) || read.contains(link.as_str()), "{platform} lacks {link}: {text}\n{body}");
+                prop_assert!(
+                    reached.contains(link) || read.contains(link.as_str()),
+                    "{platform} lacks {link}: {text}\n{body}"
+                );
             }
         }
     }
@@ -109,20 +113,30 @@ proptest! {
 
     #[test]
     fn no_message_ends_within_what_a_reader_sees_as_one_character(
-        clusters in prop::collection::vec(prop::sample::select(vec!["👩‍👩‍👧", "👍🏽", "🇨🇳", "❤️", "e\u{301}", "각", "字", "<", "*", "\\", " "]), 1..8),
+        clusters in prop::collection::vec(
+            prop::sample::select(vec![
+                "👩‍👩‍👧", "👍🏽", "🇨🇳", "❤️", "e\u{301}", "각", "字", "<", "*", "\\", " ",
+            ]),
+            1..8,
+        ),
         format in prop::sample::select(vec!["text", "markdown"]),
         // Not 0: a message of blanks alone is refused.
         offset in 1_usize..40,
     ) {
         let unit = clusters.concat();
-        for (platform, bytes) in [(Platform::WeCom, 6_000), (Platform::Lark, 22_000), (Platform::DingTalk, 22_000)] {
+        for (platform, bytes) in [
+            (Platform::WeCom, 6_000),
+            (Platform::Lark, 22_000),
+            (Platform::DingTalk, 22_000),
+        ] {
             let text = format!("{}{}", "x".repeat(offset), unit.repeat(bytes / unit.len()));
             let message = if format == "text" { text.clone() } else { escaped(&text) };
             let event = json!({"message": message, "format": format});
             let known: HashSet<&str> = text.graphemes(true).collect();
             for part in bodies(&event, platform) {
                 for line in shown(&part) {
-                    let read = line.runs.iter().map(|run| run.text.replace('\u{200b}', "")).collect::<String>();
+                    let runs = line.runs.iter().map(|run| run.text.replace('\u{200b}', ""));
+                    let read = runs.collect::<String>();
                     // The number of a part and the notice at its end are ours.
                     let ours = read.starts_with('(') || read.starts_with('…');
                     let torn = read.graphemes(true).find(|one| !ours && !known.contains(one));

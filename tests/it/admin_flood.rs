@@ -42,8 +42,7 @@ async fn half_open(host: &str) -> Option<TcpStream> {
 }
 
 #[tokio::test]
-async fn eleven_hundred_half_open_connections_stop_neither_deliveries_nor_the_socket_nor_another_caller()
- {
+async fn eleven_hundred_half_open_connections_stop_no_delivery_no_socket_and_no_other_caller() {
     raise_own_limit();
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
     let (home, address) = with_console(Home::new(broker, &emulator.url(), ""));

@@ -27,7 +27,8 @@ const LATER: Duration = Duration::from_secs(60);
 const SOON: Duration = Duration::from_secs(20);
 /// Robots have no quota, and failed attempts are repeated every second. Timeouts are short, so that
 /// a wait during an alarm is caused by the alarm.
-const IMPATIENT: &str = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
+const IMPATIENT: &str = "\
+    [platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
     [platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
     [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
     [outcome]\nreceipts = \"asked\"\n[shutdown]\ndrain = \"1s\"\n\
@@ -184,8 +185,7 @@ async fn while_the_broker_is_short_of_memory_deliveries_go_on_and_what_has_to_be
 }
 
 #[tokio::test]
-async fn an_alarm_that_comes_and_goes_under_load_ends_no_session_and_no_end_of_a_daemon_in_it_loses_anything()
- {
+async fn an_alarm_under_load_ends_no_session_and_a_daemon_that_ends_in_it_loses_nothing() {
     const COUNT: usize = 100;
     let (broker, emulator) = (Broker::start().await, Emulator::start(&["--no-quota"]).await);
     let home = home(&broker, &emulator);

@@ -179,7 +179,8 @@ async fn large_deliveries_that_wait_for_their_slots_keep_no_room_from_those_that
     let (broker, emulator) =
         (broker::for_large_bodies().await, Emulator::start(&["--window-seconds", "20"]).await);
     // A delivery with a slot returns long before its slot.
-    let settings = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"5/20s\"]\n[delay]\ntiers = [\"1s\"]\n\
+    let settings = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"5/20s\"]\n\
+        [delay]\ntiers = [\"1s\"]\n\
         [retry]\ndelays = [\"1s\"]\njitter = 0.0\n";
     let home = Home::new(broker, &emulator.url(), settings)
         .with("dead_count_every", "prefetch_size = 1048576\ndead_count_every");

@@ -95,8 +95,7 @@ async fn no_stored_step_has_an_amqp_priority_and_an_urgent_one_stays_urgent() {
 }
 
 #[tokio::test]
-async fn of_headers_that_do_not_fit_the_largest_that_nothing_needs_is_left_out_and_the_event_is_tried()
- {
+async fn of_headers_that_do_not_fit_the_largest_unneeded_is_left_out_and_the_event_is_tried() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
     let home = Home::new(broker, &emulator.url(), RETRY_LATE);
     home.subscribe("ops", "wecom", "wecom-001", &[]);

@@ -213,8 +213,11 @@ async fn subscriptions_are_filtered_paged_and_paused_and_show_no_webhook() {
             0 => ("wecom", "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key"),
             _ => ("dingtalk", "https://oapi.dingtalk.com/robot/send?access_token"),
         };
-        json!({"topic": "many", "platform": platform, "endpoint": format!("{key}=LEAKMARKER-{number}-key"),
-               "name": format!("<b>team</b> {number}")})
+        json!({
+            "topic": "many", "platform": platform,
+            "endpoint": format!("{key}=LEAKMARKER-{number}-key"),
+            "name": format!("<b>team</b> {number}")
+        })
     };
     let lines: String = (0..120).map(|number| format!("{}\n", line(number))).collect();
     std::fs::write(home.path("robots.jsonl"), lines).unwrap();
@@ -314,10 +317,12 @@ async fn text_does_not_become_markup_and_no_other_page_shows_the_console_in_a_fr
     let _daemon = home.start().await;
     let browser = Browser::start().await;
     sign_in(&browser, &format!("{address}/console")).await;
-    let markup = "try { document.body.innerHTML = '<b>x</b>'; return 'taken' } catch (refused) { return refused.name }";
+    let markup = "try { document.body.innerHTML = '<b>x</b>'; return 'taken' } \
+        catch (refused) { return refused.name }";
     assert_eq!(browser.evaluate(markup).await, "TypeError");
-    let script = "const one = document.createElement('script'); one.append('window.ran = true'); document.body.append(one);\
-                  return window.ran === true";
+    let script = "const one = document.createElement('script'); one.append('window.ran = true'); \
+        document.body.append(one);\
+        return window.ran === true";
     let ran = browser.page.execute(script, Vec::new()).await;
     assert!(ran.is_err() || ran.unwrap() == false, "a script within the page does not run");
     let complaints = browser.complaints().await;
@@ -328,7 +333,8 @@ async fn text_does_not_become_markup_and_no_other_page_shows_the_console_in_a_fr
     // The same host with another port: the browser would send the cookie.
     browser.open(&emulator.url()).await;
     let frame = format!(
-        "const frame = document.createElement('iframe'); frame.onload = () => document.title = 'loaded';\
+        "const frame = document.createElement('iframe'); \
+         frame.onload = () => document.title = 'loaded';\
          frame.src = '{address}/console'; document.body.append(frame)"
     );
     browser.evaluate(&frame).await;
@@ -358,7 +364,8 @@ async fn everything_is_reached_with_the_keyboard_alone() {
     browser.counts("tbody tr", 1).await;
     browser.page.refresh().await.unwrap();
     browser.counts("tbody tr", 1).await;
-    let focus = "const one = document.activeElement; return (one.getAttribute('aria-label') ?? one.id) || one.textContent.trim()";
+    let focus = "const one = document.activeElement; \
+        return (one.getAttribute('aria-label') ?? one.id) || one.textContent.trim()";
     let mut passed = Vec::new();
     while passed.last().is_none_or(|last| last != "Pause team a on ops") {
         browser.press(key::TAB).await;
@@ -576,7 +583,8 @@ async fn an_event_is_explained_and_not_sent() {
         [("team a", "would be sent"), ("team b", "its filter rejects it"), ("team c", "is paused")]
     {
         let row = format!(
-            "[...document.querySelectorAll('tbody tr')].find(row => row.textContent.includes('{name}'))"
+            "[...document.querySelectorAll('tbody tr')]\
+             .find(row => row.textContent.includes('{name}'))"
         );
         let row = browser
             .evaluate(&format!("return {row}.textContent"))
@@ -611,7 +619,8 @@ async fn an_event_is_explained_with_its_headers_and_content_type_by_the_keyboard
     let browser = Browser::start().await;
     sign_in(&browser, &format!("{address}/console/explain?topic=ops")).await;
     browser.find("#explain-body").await.click().await.unwrap();
-    let focus = "const one = document.activeElement; return one.labels?.[0]?.textContent ?? one.getAttribute('aria-label') ?? one.textContent";
+    let focus = "const one = document.activeElement; \
+        return one.labels?.[0]?.textContent ?? one.getAttribute('aria-label') ?? one.textContent";
     let at = async || browser.evaluate(focus).await.as_str().unwrap().to_owned();
     let tab_to = async |name: &str| {
         for _ in 0..20 {
@@ -662,8 +671,10 @@ async fn an_event_is_explained_with_its_headers_and_content_type_by_the_keyboard
     tab_to("Explain").await;
     browser.press(key::ENTER).await;
     browser.says(".notice.bad", "This is not an event, and would be a dead letter:").await;
-    let event = json!({"specversion": "1.0", "id": "1", "source": "/db", "type": "t", "severity": "critical",
-                       "data": {"message": "the disk is full"}});
+    let event = json!({
+        "specversion": "1.0", "id": "1", "source": "/db", "type": "t", "severity": "critical",
+        "data": {"message": "the disk is full"}
+    });
     body.clear().await.unwrap();
     body.send_keys(&event.to_string()).await.unwrap();
     tab_to("Only for one subscription").await;
@@ -678,8 +689,7 @@ async fn an_event_is_explained_with_its_headers_and_content_type_by_the_keyboard
 }
 
 #[tokio::test]
-async fn the_page_does_not_grow_with_robots_that_come_and_go_and_a_filter_finds_those_that_are_not_shown()
- {
+async fn the_page_does_not_grow_with_robots_and_a_filter_finds_those_that_are_not_shown() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     // One message leaves, all others wait.
     let more = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"1/3600s\"]\n";
@@ -687,7 +697,10 @@ async fn the_page_does_not_grow_with_robots_that_come_and_go_and_a_filter_finds_
     let line = |number: usize| {
         let endpoint =
             format!("https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=come-and-go-{number:03}");
-        json!({"topic": if number < 230 { "first" } else { "then" }, "platform": "wecom", "endpoint": endpoint})
+        json!({
+            "topic": if number < 230 { "first" } else { "then" }, "platform": "wecom",
+            "endpoint": endpoint
+        })
     };
     let lines: String = (0..460).map(|number| format!("{}\n", line(number))).collect();
     std::fs::write(home.path("robots.jsonl"), lines).unwrap();

@@ -36,8 +36,7 @@ fn the_letter(home: &Home) -> Value {
 }
 
 #[tokio::test]
-async fn entries_for_the_subscribed_platforms_are_enough_and_another_platform_is_a_dead_letter_alone()
- {
+async fn entries_for_the_subscribed_platforms_are_enough_and_another_is_a_dead_letter_alone() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), WITH_RECEIPTS);
     home.subscribe("ops", "dingtalk", "ding-0001", &[]);

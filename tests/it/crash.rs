@@ -17,9 +17,11 @@ use crate::support::{
 };
 
 const LONG: Duration = Duration::from_secs(180);
-const UNLIMITED: &str = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
+const UNLIMITED: &str = "\
+    [platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
     [platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
-    [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n[retry]\njitter = 0.0\n";
+    [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
+    [retry]\njitter = 0.0\n";
 const ROBOTS: [(&str, &str); 3] =
     [("dingtalk", "ding-0001"), ("lark", "lark-0001"), ("wecom", "wecom-001")];
 

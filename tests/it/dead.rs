@@ -287,7 +287,10 @@ async fn misbehaving_platforms_delay_no_other_platform() {
     let faults = ["hang", "hang_body", "cut", "html", "huge", "redirect"];
     for kind in faults {
         home.subscribe("ops", "wecom", &format!("wecom-{kind}-1"), &[]);
-        let fault = json!({"platform": "wecom", "token": format!("wecom-{kind}-1"), "kind": kind, "location": "http://127.0.0.1:1/"});
+        let fault = json!({
+            "platform": "wecom", "token": format!("wecom-{kind}-1"), "kind": kind,
+            "location": "http://127.0.0.1:1/"
+        });
         emulator.fault(fault).await;
     }
     home.subscribe("ops", "wecom", "wecom-well", &[]);

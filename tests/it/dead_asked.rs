@@ -102,7 +102,9 @@ async fn a_slow_redrive_lets_others_read_and_tells_waiting_callers_why() {
     };
     // The letters are held for 20 s at a time; all of them take a minute and a half.
     tokio::select! {
-        (status, text) = looking => assert!(status == 200 && text.contains("\"letters\""), "{status} {text}"),
+        (status, text) = looking => {
+            assert!(status == 200 && text.contains("\"letters\""), "{status} {text}");
+        }
         (status, text) = redriving => panic!("it was over first: {status} {text}"),
     }
 }

@@ -307,7 +307,8 @@ async fn an_undecodable_event_is_redriven_as_soon_as_it_can_be_read() {
 async fn a_redriven_delivery_respects_its_robots_window() {
     let (broker, emulator) =
         (broker::shared().await, Emulator::start(&["--window-seconds", "3"]).await);
-    let windows = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n[pace]\nhold_max = \"1s\"\nmargin = \"200ms\"\n";
+    let windows = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n\
+        [pace]\nhold_max = \"1s\"\nmargin = \"200ms\"\n";
     let home = Home::new(broker, &emulator.url(), windows);
     let subscription = home.subscribe("ops", "wecom", "wecom-001", &[]);
     let _daemon = home.start().await;

@@ -27,7 +27,8 @@ use crate::support::{
 };
 
 const LONG: Duration = Duration::from_secs(240);
-const UNLIMITED: &str = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n[retry]\ndelays = []\n";
+const UNLIMITED: &str = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\n\
+    rate_per_second = 0\n[retry]\ndelays = []\n";
 
 /// The number of letters: `ROOMCAST_LETTERS`, or a number for regular runs.
 fn many() -> usize {

@@ -22,7 +22,9 @@ const SOON: Duration = Duration::from_secs(30);
 
 /// A refusal of every message whose body contains a text.
 fn refusing(platform: &str, contains: &str, status: u16, body: Value) -> Value {
-    json!({"kind": "answer", "platform": platform, "contains": contains, "status": status, "body": body})
+    json!({
+        "kind": "answer", "platform": platform, "contains": contains, "status": status, "body": body
+    })
 }
 
 /// The requests for a robot: message type and text of its body.
@@ -320,7 +322,8 @@ async fn of_a_text_in_parts_only_the_refused_part_is_plainer_and_no_line_is_lost
 async fn a_digest_that_is_refused_for_a_mention_arrives_without_it_for_all_that_it_covers() {
     let (broker, emulator) =
         (broker::shared().await, Emulator::start(&["--window-seconds", "3"]).await);
-    let more = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = [\"2/3s\"]\n[pace]\nhold_max = \"10s\"\n";
+    let more = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = [\"2/3s\"]\n\
+        [pace]\nhold_max = \"10s\"\n";
     let home = Home::new(broker, &emulator.url(), more);
     home.subscribe("ops", "dingtalk", "ding-0001", &["--overflow", "digest"]);
     let body = json!({"errcode": 400_301, "errmsg": "isAtAll is not allowed"});

@@ -76,8 +76,13 @@ async fn an_event_has_the_content_for_each_platform() {
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     let event = json!({"message_structure": {
         "default": "for all",
-        "lark": {"msg_type": "post", "content": {"post": {"zh_cn": {"title": "t", "content": [[{"tag": "text", "text": "own form"}]]}}}},
-        "wecom": "for wecom",
+        "lark": {
+            "msg_type": "post",
+            "content": {"post": {"zh_cn": {
+                "title": "t", "content": [[{"tag": "text", "text": "own form"}]]
+            }}}
+        },
+        "wecom": "for wecom"
     }});
     publisher.publish("ops", &event).await;
     until("all three arrive", SOON, || async { emulator.count("accepted").await == 3 }).await;
@@ -103,8 +108,7 @@ async fn an_event_without_subscriptions_is_acked_and_counted() {
 }
 
 #[tokio::test]
-async fn an_event_published_again_under_its_name_is_delivered_once_and_another_body_is_another_event()
- {
+async fn an_event_published_again_by_name_is_delivered_once_and_another_body_is_another_event() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "");
     home.subscribe("ops", "wecom", "wecom-001", &[]);

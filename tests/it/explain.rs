@@ -47,7 +47,9 @@ async fn each_subscription_is_explained_and_the_preview_equals_the_message() {
         "UTC",
     ];
     home.subscribe("ops", "wecom", "wecom-002", &quiet);
-    let event = json!({"subject": "nightly", "message": "line of a report\n".repeat(200), "time_to_live": 86_400});
+    let event = json!({
+        "subject": "nightly", "message": "line of a report\n".repeat(200), "time_to_live": 86_400
+    });
     let file = home.path("event.json");
     std::fs::write(&file, event.to_string()).unwrap();
     let asked = ["--event", file.to_str().unwrap(), "--header", "severity=info"];

@@ -96,8 +96,10 @@ impl Beside {
 async fn a_platform_that_hangs_delays_no_other_platform() {
     let (broker, emulator) =
         (broker::shared().await, Emulator::start(&["--window-seconds", "1"]).await);
-    let settings = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
-        [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\n[platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = []\n\
+    let settings = "\
+        [platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
+        [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\n\
+        [platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = []\n\
         [pace]\nheld_max = 300\n[send]\ndeadline = \"6s\"\n[retry]\njitter = 0.0\n";
     let home =
         Home::new(broker, &emulator.url(), settings).with("level = \"debug\"", "level = \"info\"");

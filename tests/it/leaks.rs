@@ -60,7 +60,8 @@ fn assert_clean_folder(folder: &Path, except: &[&str]) -> usize {
 #[tokio::test]
 async fn no_log_message_file_or_answer_holds_a_webhook_or_secret() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
-    let more = "[outcome]\nreceipts = \"all\"\n[retry]\ndelays = [\"1s\"]\n[send]\nconnect_timeout = \"1s\"\ndeadline = \"1s\"\n";
+    let more = "[outcome]\nreceipts = \"all\"\n[retry]\ndelays = [\"1s\"]\n\
+        [send]\nconnect_timeout = \"1s\"\ndeadline = \"1s\"\n";
     // Everything is logged, including the libraries' lines.
     let home = Home::new(broker, &emulator.url(), more)
         .with("level = \"debug\"", "level = \"trace\"\nformat = \"json\"");
@@ -79,7 +80,9 @@ async fn no_log_message_file_or_answer_holds_a_webhook_or_secret() {
             if platform == "wecom" { &[] } else { &["--secret-file", secret] };
         home.subscribe("ops", platform, token, with_secret);
         emulator
-            .fault(json!({"platform": platform, "token": token, "kind": kind, "status": 500, "location": "/x"}))
+            .fault(json!({
+                "platform": platform, "token": token, "kind": kind, "status": 500, "location": "/x"
+            }))
             .await;
     }
     home.subscribe(
@@ -89,8 +92,13 @@ async fn no_log_message_file_or_answer_holds_a_webhook_or_secret() {
         &["--secret-file", secret, "--name", "leakbot"],
     );
     emulator
-        .fault(json!({"token": "LEAKMARKER-ding-echo", "kind": "answer", "status": 200,
-        "body": {"errcode": 310000, "errmsg": "sign not match for LEAKMARKER-ding-echo with SECLEAKMARKER"}}))
+        .fault(json!({
+            "token": "LEAKMARKER-ding-echo", "kind": "answer", "status": 200,
+            "body": {
+                "errcode": 310000,
+                "errmsg": "sign not match for LEAKMARKER-ding-echo with SECLEAKMARKER"
+            }
+        }))
         .await;
     home.subscribe("ops", "wecom", "LEAKMARKER-wecom-well", &[]);
 

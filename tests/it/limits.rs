@@ -17,7 +17,8 @@ const LATER: Duration = Duration::from_secs(60);
 const SHORT: [&str; 2] = ["--window-seconds", "3"];
 const SHORT_WINDOWS: &str = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n\
     [platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = [\"100/3s\", \"5/50ms\"]\n\
-    [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n[pace]\nhold_max = \"1s\"\nmargin = \"200ms\"\n";
+    [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n\
+    [pace]\nhold_max = \"1s\"\nmargin = \"200ms\"\n";
 
 #[tokio::test]
 async fn a_robot_gets_its_whole_quota_at_once_and_the_rest_later_without_a_refusal() {
@@ -75,7 +76,8 @@ async fn two_topics_with_one_webhook_share_one_quota() {
 async fn a_restart_does_not_forget_sent_messages() {
     let (broker, emulator) =
         (broker::shared().await, Emulator::start(&["--window-seconds", "10"]).await);
-    let windows = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/10s\"]\n[pace]\nhold_max = \"1s\"\nmargin = \"200ms\"\n";
+    let windows = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/10s\"]\n\
+        [pace]\nhold_max = \"1s\"\nmargin = \"200ms\"\n";
     let home = Home::new(broker, &emulator.url(), windows);
     home.subscribe("ops", "wecom", "wecom-001", &[]);
     let publisher;
@@ -110,7 +112,8 @@ async fn a_refusal_for_speed_holds_the_robot_costs_no_attempt_and_ends_in_delive
     let (broker, emulator) = (broker::shared().await, Emulator::start(&SHORT).await);
     // Another sender uses the same robot, so the platform permits less than roomcast expects.
     emulator.robot("lark", "lark-0001", json!({"quota": 3})).await;
-    let penalty = "[platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = [\"100/3s\"]\npenalty_min = \"1s\"\npenalty_max = \"3s\"\n[retry]\ndelays = []\n";
+    let penalty = "[platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = [\"100/3s\"]\n\
+        penalty_min = \"1s\"\npenalty_max = \"3s\"\n[retry]\ndelays = []\n";
     let home = Home::new(broker, &emulator.url(), penalty);
     home.subscribe("ops", "lark", "lark-0001", &[]);
     let daemon = home.start().await;
@@ -159,7 +162,8 @@ async fn a_delivery_that_cannot_leave_within_its_time_to_live_is_a_dead_letter_a
 async fn an_operator_sees_the_learned_penalty_and_can_end_it() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&SHORT).await);
     emulator.robot("wecom", "wecom-001", json!({"quota": 1})).await;
-    let penalty = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\npenalty_min = \"5m\"\npenalty_max = \"10m\"\n";
+    let penalty = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n\
+        penalty_min = \"5m\"\npenalty_max = \"10m\"\n";
     let home = Home::new(broker, &emulator.url(), penalty);
     home.subscribe("ops", "wecom", "wecom-001", &[]);
     let _daemon = home.start().await;

@@ -39,7 +39,8 @@ async fn in_queue(daemon: &Daemon<'_>, queue: &str) -> Option<f64> {
 async fn a_wait_in_memory_is_distinguished_from_a_wait_in_the_broker() {
     let (broker, emulator) =
         (broker::shared().await, Emulator::start(&["--window-seconds", "3"]).await);
-    let windows = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = [\"2/3s\"]\n[pace]\nhold_max = \"4s\"\nmargin = \"200ms\"\n";
+    let windows = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = [\"2/3s\"]\n\
+        [pace]\nhold_max = \"4s\"\nmargin = \"200ms\"\n";
     let home = Home::new(broker, &emulator.url(), windows);
     home.subscribe("ops", "dingtalk", "ding-001", &[]);
     let daemon = home.start().await;

@@ -45,7 +45,8 @@ impl Deployment {
             &format!(
                 "[platforms.lark]\nhosts = [\"localhost:{port}\"]\n{lark}\n\
                  [send]\nca_file = \"DIR/ca.pem\"\ndeadline = \"6s\"\n{send}\n\
-                 [retry]\ndelays = [\"1s\", \"1s\", \"1s\", \"1s\", \"1s\", \"1s\", \"1s\", \"1s\", \"1s\", \"1s\"]\n",
+                 [retry]\ndelays = [\"1s\", \"1s\", \"1s\", \"1s\", \"1s\", \"1s\", \"1s\", \
+                 \"1s\", \"1s\", \"1s\"]\n",
             ),
         );
         let dir = home.dir().display().to_string();
@@ -180,7 +181,8 @@ async fn a_proxy_of_one_platform_leads_to_its_gateway_too_and_exceptions_are_cal
     let socks = Proxy::socks(Proxy::free_port()).await;
     let address = format!("socks5h://127.0.0.1:{}", socks.port);
     let lark = format!(
-        "base_url = \"https://localhost:{}\"\nproxy = \"{address}\"\nproxy_auth_file = \"DIR/proxy.auth\"",
+        "base_url = \"https://localhost:{}\"\nproxy = \"{address}\"\n\
+         proxy_auth_file = \"DIR/proxy.auth\"",
         deployment.port
     );
     let home = deployment.home(broker, &lark, "");

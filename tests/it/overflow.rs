@@ -13,7 +13,8 @@ use crate::support::{broker, daemon::Home, emulator::Emulator, publisher::Publis
 const LATER: Duration = Duration::from_secs(60);
 const SHORT: [&str; 2] = ["--window-seconds", "3"];
 const SHORT_WINDOWS: &str = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n\
-    [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n[pace]\nhold_max = \"1s\"\nmargin = \"200ms\"\n";
+    [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n\
+    [pace]\nhold_max = \"1s\"\nmargin = \"200ms\"\n";
 
 async fn publish(publisher: &Publisher, topic: &str, numbers: std::ops::Range<usize>) {
     let events: Vec<_> = numbers

@@ -35,9 +35,11 @@ const APART: u64 = WINDOW / ROBOTS as u64;
 const RECORDED_WITHIN: u64 = 1000;
 const LONG: Duration = Duration::from_secs(240);
 
-const SETTINGS: &str = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = [\"12/9s\"]\nrate_per_second = 0\n\
+const SETTINGS: &str = "\
+    [platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = [\"12/9s\"]\nrate_per_second = 0\n\
     [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"12/9s\"]\nrate_per_second = 0\n\
-    [platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = [\"12/9s\", \"5/150ms\"]\nrate_per_second = 0\n\
+    [platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = [\"12/9s\", \"5/150ms\"]\n\
+    rate_per_second = 0\n\
     [pace]\nhold_max = \"1s\"\nmargin = \"200ms\"\n";
 
 /// Half of the robots have a topic of their own; the others share one by tens.
@@ -58,7 +60,9 @@ async fn subscribe_all(home: &Home, emulator: &Emulator) {
     for robot in 0..ROBOTS {
         let (platform, token) = (PLATFORMS[robot % 3], token(robot));
         emulator.robot(platform, &token, json!({"quota": QUOTA})).await;
-        let wish = json!({"topic": topic(robot), "platform": platform, "endpoint": endpoint(platform, &token)});
+        let wish = json!({
+            "topic": topic(robot), "platform": platform, "endpoint": endpoint(platform, &token)
+        });
         let (status, answer) =
             call(&home.path("admin.sock"), "POST", "/v1/subscriptions", &wish).await;
         assert!((200..300).contains(&status), "{status} {answer}");
@@ -139,8 +143,7 @@ fn overtakers(arrivals: &BTreeMap<(String, String), Vec<u64>>) -> usize {
 }
 
 #[tokio::test]
-async fn bursts_for_two_hundred_robots_take_the_time_of_the_quota_though_the_daemon_is_killed_twice()
- {
+async fn bursts_for_two_hundred_robots_take_the_time_of_the_quota_despite_two_kills() {
     let window = format!("{}", WINDOW / 1000);
     let (broker, emulator) =
         (broker::shared().await, Emulator::start(&["--window-seconds", &window]).await);

@@ -15,7 +15,8 @@ const ROBOTS: [(&str, &str); 3] =
     [("dingtalk", "ding-0001"), ("lark", "lark-0001"), ("wecom", "wecom-001")];
 /// Fewer messages than the platform accepts, so that wrong planning costs time instead of a
 /// refusal.
-const NARROW: &str = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"3/3s\"]\n[pace]\nhold_max = \"1s\"\nmargin = \"100ms\"\n";
+const NARROW: &str = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"3/3s\"]\n\
+    [pace]\nhold_max = \"1s\"\nmargin = \"100ms\"\n";
 
 fn lines(count: usize) -> String {
     (0..count)
@@ -66,7 +67,8 @@ async fn a_long_text_arrives_in_parts_in_order_mentions_once_and_nothing_comes_b
         (broker::shared().await, Emulator::start(&["--window-seconds", "3"]).await);
     let windows = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n\
         [platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = [\"100/3s\", \"5/50ms\"]\n\
-        [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n[pace]\nhold_max = \"1s\"\nmargin = \"200ms\"\norder_gap = \"10s\"\n";
+        [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n\
+        [pace]\nhold_max = \"1s\"\nmargin = \"200ms\"\norder_gap = \"10s\"\n";
     let home = Home::new(broker, &emulator.url(), windows);
     for (platform, token) in ROBOTS {
         home.subscribe(platform, platform, token, &["--mention-user", "ann"]);
@@ -124,8 +126,7 @@ async fn a_long_text_arrives_in_parts_in_order_mentions_once_and_nothing_comes_b
 }
 
 #[tokio::test]
-async fn parts_wait_for_the_quota_in_the_broker_and_each_arrives_once_and_in_order_across_a_restart()
- {
+async fn parts_wait_in_the_broker_and_each_arrives_once_and_in_order_across_a_restart() {
     let (broker, emulator) =
         (broker::shared().await, Emulator::start(&["--window-seconds", "3"]).await);
     let home = Home::new(broker, &emulator.url(), NARROW);

@@ -25,8 +25,10 @@ use crate::support::{
 const LATER: Duration = Duration::from_secs(60);
 const ASKED: &str =
     "[outcome]\nreceipts = \"asked\"\n[retry]\ndelays = [\"1s\", \"1s\"]\njitter = 0.0\n";
-const ALL_SHORT: &str = "[outcome]\nreceipts = \"all\"\n[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n\
-    [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n[pace]\nhold_max = \"1s\"\nmargin = \"200ms\"\n";
+const ALL_SHORT: &str = "[outcome]\nreceipts = \"all\"\n\
+    [platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n\
+    [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n\
+    [pace]\nhold_max = \"1s\"\nmargin = \"200ms\"\n";
 
 /// The properties of an event with this `message_id`, and this receipt header, if any.
 fn named(id: &str, receipt: Option<AMQPValue>) -> BasicProperties {
@@ -167,8 +169,7 @@ async fn a_publisher_that_requests_receipts_gets_one_for_each_delivery_and_anoth
 }
 
 #[tokio::test]
-async fn the_request_for_a_receipt_survives_deferral_and_redrive_and_a_dropped_delivery_has_one_too()
- {
+async fn a_requested_receipt_survives_deferral_and_redrive_and_a_dropped_delivery_has_one_too() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), ASKED);
     let kept = home.subscribe("ops", "wecom", "wecom-001", &[]);
@@ -264,8 +265,10 @@ async fn each_coalesced_or_superseded_delivery_gets_its_own_outcome() {
 async fn a_daemon_killed_again_and_again_tells_every_end_at_least_once() {
     const COUNT: usize = 1500;
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
-    let unlimited = "[outcome]\nreceipts = \"all\"\n[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
-        [platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n[retry]\njitter = 0.0\n";
+    let unlimited = "[outcome]\nreceipts = \"all\"\n\
+        [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
+        [platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
+        [retry]\njitter = 0.0\n";
     let home = Home::new(broker, &emulator.url(), unlimited);
     for (platform, token) in [("wecom", "wecom-001"), ("lark", "lark-0001")] {
         home.subscribe("ops", platform, token, &[]);

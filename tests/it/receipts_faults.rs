@@ -27,10 +27,12 @@ use crate::support::{
 const LATER: Duration = Duration::from_secs(120);
 const ROBOTS: [(&str, &str); 3] =
     [("dingtalk", "ding-0001"), ("lark", "lark-0001"), ("wecom", "wecom-001")];
-const UNLIMITED: &str = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
+const UNLIMITED: &str = "\
+    [platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
     [platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
     [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
-    [outcome]\nreceipts = \"all\"\n[retry]\ndelays = [\"1s\", \"1s\", \"1s\", \"1s\"]\njitter = 0.0\n";
+    [outcome]\nreceipts = \"all\"\n\
+    [retry]\ndelays = [\"1s\", \"1s\", \"1s\", \"1s\"]\njitter = 0.0\n";
 
 /// How often each event was shown in each chat, by platform and text.
 async fn shown(emulator: &Emulator) -> BTreeMap<(&'static str, String), usize> {

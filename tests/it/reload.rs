@@ -28,7 +28,8 @@ async fn hang_up(daemon: &Daemon<'_>, home: &Home, reloads: usize) {
 #[tokio::test]
 async fn each_setting_that_changed_is_named_as_counting_now_or_from_the_next_start_only() {
     let broker = broker::shared().await;
-    let limits = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/60s\"]\n[pace]\nheld_max = 5000\n";
+    let limits = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/60s\"]\n\
+        [pace]\nheld_max = 5000\n";
     let home = Home::new(broker, "http://127.0.0.1:9", limits);
     let daemon = home.start().await;
     hang_up(&daemon, &home, 1).await;
@@ -42,8 +43,9 @@ async fn each_setting_that_changed_is_named_as_counting_now_or_from_the_next_sta
         .replace("127.0.0.1:9\"", "127.0.0.1:10\"")
         .replace("guest:guest", "guest:hunter2");
     fs::write(&home_file, other).unwrap();
-    let waiting = "settings=\"broker.url pace.held_max pace.in_flight_max platforms.dingtalk.base_url \
-                   platforms.dingtalk_internal.base_url platforms.lark.base_url platforms.wecom.base_url\"";
+    let waiting = "settings=\"broker.url pace.held_max pace.in_flight_max \
+        platforms.dingtalk.base_url platforms.dingtalk_internal.base_url \
+        platforms.lark.base_url platforms.wecom.base_url\"";
     hang_up(&daemon, &home, 2).await;
     until("the others are named", SOON, || async { home.log().contains(waiting) }).await;
     assert!(home.log().contains("changed=\"pace.hold_max platforms.wecom.windows\""));

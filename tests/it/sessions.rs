@@ -22,8 +22,10 @@ use crate::{
 };
 
 const LATER: Duration = Duration::from_secs(60);
-const UNLIMITED: &str = "[platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
-    [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n[retry]\njitter = 0.0\n";
+const UNLIMITED: &str = "\
+    [platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
+    [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
+    [retry]\njitter = 0.0\n";
 
 /// Deliveries without a concurrency permit wait in memory, for longer than any test.
 const PATIENT: &str = "[pace]\nhold_max = \"60s\"\n";
@@ -47,7 +49,10 @@ fn only(definitions: &Value, queue: &str) -> Value {
             .cloned()
             .collect()
     };
-    json!({"exchanges": [], "queues": those("queues", "name"), "bindings": those("bindings", "destination")})
+    json!({
+        "exchanges": [], "queues": those("queues", "name"),
+        "bindings": those("bindings", "destination")
+    })
 }
 
 #[tokio::test]

@@ -33,11 +33,14 @@ use crate::support::{
 
 /// All windows of the emulator and of the daemon last a tenth of the platforms' windows.
 const WINDOW_SECONDS: &str = "6";
-const LIMITS: &str = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = [\"20/6s\"]\npenalty_min = \"6s\"\n\
-    [platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = [\"100/6s\", \"5/100ms\"]\npenalty_min = \"1s\"\n\
+const LIMITS: &str = "\
+    [platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = [\"20/6s\"]\npenalty_min = \"6s\"\n\
+    [platforms.lark]\nbase_url = \"BASE_URL\"\nwindows = [\"100/6s\", \"5/100ms\"]\n\
+    penalty_min = \"1s\"\n\
     [platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/6s\"]\npenalty_min = \"6s\"\n\
-    [retry]\ndelays = [\"1s\", \"5s\", \"15s\", \"15s\", \"15s\", \"15s\", \"15s\", \"15s\", \"15s\", \"15s\", \"15s\", \
-    \"15s\", \"15s\", \"15s\", \"15s\", \"15s\", \"15s\", \"15s\", \"15s\", \"15s\", \"15s\", \"15s\", \"15s\"]\n\
+    [retry]\ndelays = [\"1s\", \"5s\", \"15s\", \"15s\", \"15s\", \"15s\", \"15s\", \"15s\", \
+    \"15s\", \"15s\", \"15s\", \"15s\", \"15s\", \"15s\", \"15s\", \"15s\", \
+    \"15s\", \"15s\", \"15s\", \"15s\", \"15s\", \"15s\", \"15s\"]\n\
     [send]\ndeadline = \"5s\"\n[shutdown]\ndrain = \"10s\"\n";
 
 /// Topics with one robot of each platform, whose latency is judged.
@@ -304,7 +307,8 @@ async fn nothing_is_lost_and_no_window_is_exceeded_though_everything_goes_wrong_
     let (seen, Judgement { missing, repeats, slow, median_ms, slowest_ms }) = state;
     let letters = scene.home.ok(&["dead", "list", "--json", "--limit", "20"], "");
     println!(
-        "{} events; repeats {repeats}; healthy latency: median {median_ms} ms, slowest {slowest_ms} ms; \
+        "{} events; repeats {repeats}; \
+         healthy latency: median {median_ms} ms, slowest {slowest_ms} ms; \
          other processes took {:.1} % of the processor, so {} ms are allowed",
         scene.published.lock().unwrap().len(),
         outside * 100.0,

@@ -126,7 +126,9 @@ async fn many_are_imported_listed_moved_and_removed_with_their_topic() {
     let _daemon = start_without_broker(&home).await;
     let mut table = csv("ops", 0..1200);
     table.push_str(
-        "no spaces,wecom,https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=SECRETSECRETSECRET,x\nops,slack,y,z\n",
+        "no spaces,wecom,\
+         https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=SECRETSECRETSECRET,x\n\
+         ops,slack,y,z\n",
     );
     assert!(
         home.fails(&["subscription", "import", "--dry-run"], &table, 64)

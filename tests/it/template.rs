@@ -286,8 +286,7 @@ async fn an_event_whose_template_is_missing_or_fails_is_a_dead_letter_until_it_i
 }
 
 #[tokio::test]
-async fn a_delivery_that_comes_back_to_a_template_that_is_gone_is_given_up_alone_and_redriven_alone()
- {
+async fn a_delivery_that_comes_back_to_a_removed_template_is_given_up_and_redriven_alone() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "[retry]\ndelays = [\"2s\"]\njitter = 0.0\n");
     let wecom = home.subscribe("ops", "wecom", "wecom-001", &[]);

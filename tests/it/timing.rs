@@ -260,7 +260,8 @@ fn quiet_hours_are_shown_exported_imported_changed_and_taken_away() {
     assert_eq!(quiet(), Value::Null);
     let says = home.fails(&["subscription", "update", &id, "--quiet", "10pm-7am"], "", 64);
     assert!(says.contains("write it like 22:00-07:00"), "{says}");
-    let csv = "topic,platform,endpoint,quiet\ndb,wecom,https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=wecom-002,22:00-07:00 UTC\n";
+    let csv = "topic,platform,endpoint,quiet\n\
+        db,wecom,https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=wecom-002,22:00-07:00 UTC\n";
     home.ok(&["subscription", "import", "--format", "csv"], csv);
     assert!(
         home.ok(&["subscription", "list", "--topic", "db", "--json"], "")

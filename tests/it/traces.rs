@@ -47,8 +47,7 @@ fn outcomes(receiver: &Receiver) -> Vec<String> {
 
 // The receiver runs on another thread while the test waits for the process.
 #[tokio::test(flavor = "multi_thread")]
-async fn one_trace_leads_from_the_publisher_over_every_delay_a_restart_and_a_redrive_to_the_delivery()
- {
+async fn one_trace_leads_from_the_publisher_over_delays_a_restart_and_a_redrive_to_the_delivery() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     let receiver = Receiver::start().await;
     let home = Home::new(

@@ -282,7 +282,10 @@ const fn too_fast(platform: Platform) -> &'static str {
             r#"{"errcode":130101,"errmsg":"send too fast, exceed 20 times per minute"}"#
         }
         Platform::Lark => {
-            r#"{"code":11232,"data":{},"msg":"frequency limited psm[lark.oapi.app_platform_runtime]appID[1500]"}"#
+            concat!(
+                r#"{"code":11232,"data":{},"msg":"frequency limited "#,
+                r#"psm[lark.oapi.app_platform_runtime]appID[1500]"}"#
+            )
         }
         Platform::WeCom => r#"{"errcode":45009,"errmsg":"api freq out of limit"}"#,
     }

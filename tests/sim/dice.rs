@@ -40,7 +40,8 @@ pub fn each_seed(scenario: &str, runs: u64, run: impl Fn(Seed)) {
     for seed in first.unwrap_or(1)..first.unwrap_or(1) + runs {
         if let Err(failure) = catch_unwind(AssertUnwindSafe(|| run(Seed(seed)))) {
             println!(
-                "seed {seed} failed; repeat it with\n  ROOMCAST_SIM_SEED={seed} cargo test --test sim {scenario}"
+                "seed {seed} failed; repeat it with\n  \
+                 ROOMCAST_SIM_SEED={seed} cargo test --test sim {scenario}"
             );
             resume_unwind(failure);
         }

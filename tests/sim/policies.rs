@@ -113,8 +113,7 @@ fn of_the_waiting_deliveries_only_the_latest_is_delivered_and_the_others_are_sup
 }
 
 #[test]
-fn an_organisation_uses_its_month_up_to_the_last_call_waits_for_the_next_and_a_crash_does_not_change_that()
- {
+fn an_organisation_uses_its_month_to_the_last_call_and_waits_for_the_next_despite_a_crash() {
     each_seed("an_organisation_uses_its_month", 2, |seed| {
         // The month ends an hour after the simulated time begins.
         let options = SubscriptionOptions {

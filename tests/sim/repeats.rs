@@ -75,8 +75,7 @@ fn a_step_that_is_stored_without_our_knowing_repeats_no_delivery_of_a_named_even
 }
 
 #[test]
-fn a_step_that_is_stored_without_our_knowing_repeats_nothing_of_a_delivery_whose_receipt_is_missing()
- {
+fn a_step_stored_without_our_knowing_repeats_nothing_of_a_delivery_without_its_receipt() {
     each_seed("a_step_and_a_missing_receipt", 3, |seed| {
         let mut planned = evenly(0..20, 60, 0, 10 * MINUTE);
         planned

@@ -272,8 +272,7 @@ fn imports_are_read_through_lists_re_exports_and_paths_in_code() {
     );
     assert_eq!(
         circles(&read),
-        [
-            "a circle: src/room/a.rs takes Three, b of src/room/b.rs; src/room/b.rs takes One, Renamed of src/room/a.rs"
-        ]
+        ["a circle: src/room/a.rs takes Three, b of src/room/b.rs; \
+             src/room/b.rs takes One, Renamed of src/room/a.rs"]
     );
 }

@@ -18,7 +18,9 @@ use crate::{
 const EXCERPT_BYTES_MAX: usize = 120;
 
 /// The advice for a letter of another version.
-const UNKNOWN_REASON_ADVICE: &str = "another version of roomcast gave it up, for a reason that this one does not know: the code and the detail say why; the documentation of that version says what to do";
+const UNKNOWN_REASON_ADVICE: &str = "another version of roomcast gave it up, \
+    for a reason that this one does not know: the code and the detail say why; \
+    the documentation of that version says what to do";
 
 /// A letter as a listing shows it.
 #[must_use]

@@ -40,7 +40,8 @@ pub enum StoreRefusal {
     Template(#[from] TemplateError),
     /// The robot of the new webhook is subscribed to the topic already.
     #[error(
-        "the robot of that webhook is subscribed to {topic} already, as {by}: update or remove that one"
+        "the robot of that webhook is subscribed to {topic} already, as {by}: \
+         update or remove that one"
     )]
     RobotTaken {
         /// The topic.
@@ -56,7 +57,9 @@ pub enum StoreRefusal {
     },
     /// One record is damaged; the others are intact.
     #[error(
-        "subscription {id} is damaged: {what}; give it its webhook again (`roomcast subscription update {id} --endpoint-file -`), or restore the store from a backup"
+        "subscription {id} is damaged: {what}; \
+         give it its webhook again (`roomcast subscription update {id} --endpoint-file -`), \
+         or restore the store from a backup"
     )]
     DamagedRecord {
         /// The subscription.

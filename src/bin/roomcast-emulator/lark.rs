@@ -118,9 +118,10 @@ impl Dialect for Lark {
     fn answer(&self, verdict: Result<(), &Refusal>) -> Cow<'static, str> {
         let refusal = match verdict {
             Ok(()) => {
-                return Cow::Borrowed(
-                    r#"{"StatusCode":0,"StatusMessage":"success","code":0,"data":{},"msg":"success"}"#,
-                );
+                return Cow::Borrowed(concat!(
+                    r#"{"StatusCode":0,"StatusMessage":"success","#,
+                    r#""code":0,"data":{},"msg":"success"}"#
+                ));
             }
             Err(refusal) => refusal,
         };
@@ -250,11 +251,22 @@ mod tests {
 
     #[test]
     fn a_post_is_read_line_by_line() {
-        let body = json!({"msg_type": "post", "content": {"post": {"zh_cn": {"title": "T",
-        "content": [
-            [{"tag": "text", "text": "看 "}, {"tag": "a", "text": "here", "href": "https://x.test/"}],
-            [{"tag": "at", "user_id": "ou_1", "user_name": "Li"}, {"tag": "at", "user_id": "all"}]
-        ]}}}});
+        let body = json!({
+            "msg_type": "post",
+            "content": {"post": {"zh_cn": {
+                "title": "T",
+                "content": [
+                    [
+                        {"tag": "text", "text": "看 "},
+                        {"tag": "a", "text": "here", "href": "https://x.test/"}
+                    ],
+                    [
+                        {"tag": "at", "user_id": "ou_1", "user_name": "Li"},
+                        {"tag": "at", "user_id": "all"}
+                    ]
+                ]
+            }}}
+        });
         let message = Lark.read(&body).unwrap();
         assert_eq!(message.title.as_deref(), Some("T"));
         assert_eq!(message.text, "看 here\n@Li@all");

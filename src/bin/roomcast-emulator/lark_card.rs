@@ -116,7 +116,9 @@ pub(crate) fn refuse_members(mentions: &Mentions, chat: Mentionable<'_>) -> Opti
         id.starts_with("ou_") && chat.members.is_none_or(|members| members.contains(id))
     };
     if !mentions.users.iter().all(known) {
-        let text = "ErrCode: 100290; ErrMsg: there is an invalid user resource (at/person) in your card; ErrorValue: z****; ";
+        let text = "ErrCode: 100290; \
+            ErrMsg: there is an invalid user resource (at/person) in your card; \
+            ErrorValue: z****; ";
         return Some(Refusal::new(11_246, text));
     }
     let forbidden = mentions.all && !chat.all;

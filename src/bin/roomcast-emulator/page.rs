@@ -1,6 +1,6 @@
 //! The web page that shows each chat with its received messages.
 //!
-//! Owns the HTML, and its escaping.
+//! Owns the HTML, and its escaping. Its head, with the style sheet, is `page_head.html`.
 //!
 //! Not here: the JSON for tests (`control.rs`).
 
@@ -14,25 +14,7 @@ use crate::received::{Counts, Outcome, Received};
 /// The most messages shown per chat; older ones are only counted.
 const SHOWN: usize = 40;
 
-const HEAD: &str = r#"<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="2">
-<title>roomcast emulator</title><style>
-body{margin:0;background:#eceff3;color:#1d2733;font:14px/1.45 system-ui,sans-serif}
-header{display:flex;gap:20px;align-items:baseline;padding:14px 22px;background:#1d2733;color:#fff}
-h1{margin:0;font-size:18px}header b{color:#8fd0a5}header b.no{color:#f0a79f}
-main{display:grid;gap:18px;padding:18px 22px;grid-template-columns:repeat(auto-fill,minmax(330px,1fr))}
-section{background:#fff;border-radius:10px;overflow:hidden;box-shadow:0 1px 3px #0003}
-h2{margin:0;padding:10px 14px;font-size:14px;color:#fff;overflow-wrap:anywhere}
-h2 small{float:right;font-weight:400;opacity:.85}
-.dingtalk h2{background:#2c7be5}.dingtalk_internal h2{background:#4a5fc1}
-.lark h2{background:#00a38d}.wecom h2{background:#2f9e44}
-article{margin:10px 12px;padding:8px 11px;background:#f3f6f9;border-radius:8px}
-article.no{background:#fdeeec}article h3{margin:0 0 3px;font-size:14px}
-pre{margin:0;font:inherit;white-space:pre-wrap;overflow-wrap:anywhere}
-footer{margin-top:5px;color:#6b7885;font-size:12px}
-mark{background:#ffe8a3;border-radius:4px;padding:0 4px;margin-left:5px}
-.empty{padding:40px;color:#6b7885}
-</style></head><body>"#;
+const HEAD: &str = include_str!("page_head.html").trim_ascii_end();
 
 /// Renders the page, with the newest message of each chat first.
 pub(crate) fn draw(entries: &[Arc<Received>], counts: Counts) -> String {

@@ -231,7 +231,10 @@ mod tests {
 
     #[test]
     fn news_have_at_most_eight_articles_with_titles_and_web_addresses() {
-        let body = |article: Value, count: usize| json!({"msgtype": "news", "news": {"articles": vec![article; count]}});
+        let body = |article: Value, count: usize| {
+            let articles = vec![article; count];
+            json!({"msgtype": "news", "news": {"articles": articles}})
+        };
         let good = json!({"title": "汉".repeat(50), "url": "https://x.test"});
         assert_eq!(code(&body(good.clone(), 8)), 0);
         assert_eq!(code(&body(good.clone(), 9)), 45_008);

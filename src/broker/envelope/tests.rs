@@ -140,12 +140,16 @@ fn a_mistake_in_the_headers_is_named() {
 
 proptest! {
     #[test]
-    fn no_headers_make_the_reader_panic(values in prop::collection::vec((0usize..8, ".*", any::<i64>()), 0..9)) {
+    fn no_headers_make_the_reader_panic(
+        values in prop::collection::vec((0usize..8, ".*", any::<i64>()), 0..9),
+    ) {
         let names = [EVENT, SUBSCRIPTION, PLATFORM, ATTEMPTS, HOPS, DUE_AT, RECEIVED_AT, TOPIC];
         let headers = values
             .into_iter()
             .map(|(name, text, number)| {
-                let value = if number % 2 == 0 { HeaderValue::Int(number) } else { HeaderValue::text(text) };
+                let is_number = number % 2 == 0;
+                let value =
+                    if is_number { HeaderValue::Int(number) } else { HeaderValue::text(text) };
                 (names[name].to_owned(), value)
             })
             .collect();

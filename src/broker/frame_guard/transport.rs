@@ -217,6 +217,9 @@ impl Reactor for GuardedReactor {
     ) -> impl Future<Output = io::Result<Self::TcpStream>> + Send + 'static {
         let (connecting, bounds) = (self.tokio.tcp_connect_addr(address), self.bounds.clone());
         let tokio = self.tokio.clone();
-        async move { Ok(GuardedStream::new(AsyncTcpStream::Plain(connecting.await?), &bounds, tokio)) }
+        async move {
+            let connected = AsyncTcpStream::Plain(connecting.await?);
+            Ok(GuardedStream::new(connected, &bounds, tokio))
+        }
     }
 }

@@ -146,17 +146,32 @@ impl Topology {
         let exchanges: Vec<_> = self
             .exchanges()
             .iter()
-            .map(|e| json!({"name": e.name, "vhost": vhost, "type": e.kind, "durable": true, "auto_delete": false, "internal": false, "arguments": table(&e.arguments)}))
+            .map(|e| {
+                json!({
+                    "name": e.name, "vhost": vhost, "type": e.kind, "durable": true,
+                    "auto_delete": false, "internal": false, "arguments": table(&e.arguments)
+                })
+            })
             .collect();
         let queues: Vec<_> = self
             .queues()
             .iter()
-            .map(|q| json!({"name": q.name, "vhost": vhost, "durable": true, "auto_delete": false, "arguments": table(&q.arguments)}))
+            .map(|q| {
+                json!({
+                    "name": q.name, "vhost": vhost, "durable": true, "auto_delete": false,
+                    "arguments": table(&q.arguments)
+                })
+            })
             .collect();
         let bindings: Vec<_> = self
             .bindings()
             .iter()
-            .map(|b| json!({"source": b.exchange, "vhost": vhost, "destination": b.queue, "destination_type": "queue", "routing_key": b.key, "arguments": {}}))
+            .map(|b| {
+                json!({
+                    "source": b.exchange, "vhost": vhost, "destination": b.queue,
+                    "destination_type": "queue", "routing_key": b.key, "arguments": {}
+                })
+            })
             .collect();
         json!({"exchanges": exchanges, "queues": queues, "bindings": bindings})
     }

@@ -59,16 +59,22 @@ pub(in crate::cli) struct Publish {
 
 /// Explain what would happen to an event.
 #[derive(Args)]
-#[command(
-    after_help = "Nothing is sent and no slot is taken. With a daemon the times follow its robots' quotas of now; without one they are unknown. Exit code 1: not one subscription would get it."
-)]
+#[command(after_help = "Nothing is sent and no slot is taken. \
+        With a daemon the times follow its robots' quotas of now; without one they are unknown. \
+        Exit code 1: not one subscription would get it.")]
 pub(in crate::cli) struct Explain {
     /// The event
     #[command(flatten)]
     pub said: EventArgs,
     /// Read the body from this file (`-`: standard input), byte for byte as a publisher would
     /// send it, instead of a message
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["message", "template", "tag", "tags", "subject", "format", "time_to_live"])]
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = [
+            "message", "template", "tag", "tags", "subject", "format", "time_to_live"
+        ],
+    )]
     pub event: Option<PathBuf>,
     /// A header of the message, such as an attribute
     #[arg(long, value_name = "NAME=VALUE")]

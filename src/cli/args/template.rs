@@ -59,10 +59,11 @@ pub(in crate::cli) enum Template {
 
 /// Add a text.
 #[derive(Args)]
-#[command(
-    after_help = "With the engine tags, {host} is replaced by the value of the tag host, or by nothing if the event has none; other braces stay. \
-With the engine jinja there are conditions, loops and filters, as in {% for host in hosts %}{{ host|upper }}{% endfor %}, and a tag that is missing is a mistake."
-)]
+#[command(after_help = "With the engine tags, {host} is replaced by the value of the tag host, \
+        or by nothing if the event has none; other braces stay. \
+        With the engine jinja there are conditions, loops and filters, \
+        as in {% for host in hosts %}{{ host|upper }}{% endfor %}, \
+        and a tag that is missing is a mistake.")]
 pub(in crate::cli) struct Add {
     /// Its name: 1 to 64 of A-Z a-z 0-9 - _ .
     pub name: String,

@@ -13,6 +13,11 @@ use clap::Args;
 )]
 pub(in crate::cli) struct Top {
     /// How many seconds pass between two requests to the daemon
-    #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=60))]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u64).range(1..=60),
+    )]
     pub every: u64,
 }

@@ -93,7 +93,8 @@ pub(super) async fn run(
     let failure = match outcome {
         Ok(_) if count == chosen => None,
         Ok(_) if stop.is_cancelled() => Some(Failure::No(format!(
-            "interrupted: {count} of {chosen} {done}, the others are as they were; the same command goes on"
+            "interrupted: {count} of {chosen} {done}, the others are as they were; \
+             the same command goes on"
         ))),
         Ok(_) => {
             print_status(&format!(

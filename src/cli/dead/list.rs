@@ -45,7 +45,8 @@ pub(super) async fn table(looking: DeadLetterReader, limit: Option<u64>) -> Resu
     table.print(&nothing(looked));
     if shown < matched {
         print_status(&format!(
-            "{shown} of {matched} shown, the newest first; a filter, --by reason,robot or --limit shows more"
+            "{shown} of {matched} shown, the newest first; \
+             a filter, --by reason,robot or --limit shows more"
         ));
     }
     Ok(())

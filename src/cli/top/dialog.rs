@@ -45,7 +45,8 @@ pub(super) fn nothing_to_redrive(would: &DeadOutcome) -> Option<String> {
     match (would.done, would.missed) {
         (0, 0) => Some("nothing to redrive: no dead letter matches any more".to_owned()),
         (0, missed) => Some(format!(
-            "nothing to redrive now: another reader holds {missed} dead letters at this moment; try again"
+            "nothing to redrive now: \
+             another reader holds {missed} dead letters at this moment; try again"
         )),
         _ => None,
     }
@@ -62,7 +63,8 @@ pub(super) fn redriven(outcome: &DeadOutcome) -> String {
         left => format!("; {left} more match"),
     };
     format!(
-        "redriven: {}{left}{missed}. Redriven deliveries pass the quota of their robot, like all others",
+        "redriven: {}{left}{missed}. \
+         Redriven deliveries pass the quota of their robot, like all others",
         format::letters(outcome.done)
     )
 }

@@ -207,9 +207,9 @@ pub(super) fn letter(id: &str, says: &str) -> DeadLetterView {
         reason: "security".to_owned(),
         code: "19021".to_owned(),
         detail: "sign match fail or timestamp is not within one hour from current time".to_owned(),
-        advice:
-            "the signature does not fit: check the signing secret of the subscription and this machine's clock, redrive"
-                .to_owned(),
+        advice: "the signature does not fit: \
+            check the signing secret of the subscription and this machine's clock, redrive"
+            .to_owned(),
         topic: "alerts".to_owned(),
         event: "0193-event".to_owned(),
         says: says.to_owned(),
@@ -241,15 +241,20 @@ pub(super) fn page() -> DeadPage {
 
 pub(super) fn subscription() -> SubscriptionView {
     let view = json!({
-        "id": "0193a1b2c3d4e5f60718293a4b5c6d7e", "topic": "alerts", "platform": "lark", "robot": HELD, "endpoint": "https://open.feishu.cn/…/hook/****",
-        "signed": true, "keyword": null, "name": "night watch", "mentions": {}, "state": "active", "overflow": "queue",
-        "group": null, "filter": null, "quiet": null, "too_long": "split", "created_at": "2026-01-01T00:00:00Z"
+        "id": "0193a1b2c3d4e5f60718293a4b5c6d7e", "topic": "alerts", "platform": "lark",
+        "robot": HELD, "endpoint": "https://open.feishu.cn/…/hook/****", "signed": true,
+        "keyword": null, "name": "night watch", "mentions": {}, "state": "active",
+        "overflow": "queue", "group": null, "filter": null, "quiet": null, "too_long": "split",
+        "created_at": "2026-01-01T00:00:00Z"
     });
     serde_json::from_value(view).unwrap()
 }
 
 pub(super) fn detail() -> DeadLetterDetail {
-    let body = "{\"subject\": \"db-1 is down\",\n \"message\": \"replica \u{1b}[31mdb-2\u{1b}[0m took over\"}";
+    let body = concat!(
+        "{\"subject\": \"db-1 is down\",\n",
+        " \"message\": \"replica \u{1b}[31mdb-2\u{1b}[0m took over\"}"
+    );
     DeadLetterDetail {
         letter: letter("letter-1", "db-1 is down"),
         headers: Map::from_iter([("team".to_owned(), json!("storage"))]),

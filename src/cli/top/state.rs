@@ -144,7 +144,8 @@ impl TopState {
             }
             return Vec::new();
         }
-        if matches!(&self.dialog, Some(Dialog::Counting { number: awaited, .. }) if *awaited == number)
+        if let Some(Dialog::Counting { number: awaited, .. }) = &self.dialog
+            && *awaited == number
         {
             self.counted(answer);
             return Vec::new();
@@ -182,7 +183,9 @@ impl TopState {
         self.status_line = Some(match answer {
             Ok(ApiResponse::Redriven(outcome)) => dialog::redriven(&outcome),
             Ok(ApiResponse::Released { was_held: true }) => {
-                "released: new deliveries leave at once, those in the broker come back at their time".to_owned()
+                "released: new deliveries leave at once, \
+                 those in the broker come back at their time"
+                    .to_owned()
             }
             Ok(ApiResponse::Released { was_held: false }) => phrases::NOT_HELD.to_owned(),
             Ok(_) => return Vec::new(),
@@ -234,7 +237,8 @@ impl TopState {
             Some(acting) if !acting.warned => {
                 acting.warned = true;
                 self.status_line = Some(format!(
-                    "{} is still under way: wait for its result, or press q again to break it off (nothing is lost)",
+                    "{} is still under way: wait for its result, \
+                     or press q again to break it off (nothing is lost)",
                     acting.doing
                 ));
             }

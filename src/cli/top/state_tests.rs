@@ -232,9 +232,8 @@ fn a_release_asks_first_and_only_about_robots_that_are_held() {
     );
     top.press(KeyAction::Down);
     assert!(top.press(KeyAction::Release).is_empty());
-    assert!(
-        matches!(&top.dialog, Some(Dialog::Release { robot, .. }) if robot.robot.to_string() == HELD)
-    );
+    let Some(Dialog::Release { robot, .. }) = &top.dialog else { panic!("no question") };
+    assert_eq!(robot.robot.to_string(), HELD);
     let asked = only(top.press(KeyAction::Yes));
     assert_eq!(asked.question, ApiQuery::Release(HELD.to_owned()));
     top.apply(asked.number, Ok(ApiResponse::Released { was_held: true }));

@@ -57,8 +57,10 @@ fn both_modes_say_the_same() {
     let expected = (Some("db-1".to_owned()), attributes, r#"json {"message":"x"}"#.to_owned());
     assert_eq!(unwrapped(&binary(&HEADERS, "application/json", r#"{"message":"x"}"#)), expected);
     assert_eq!(unwrapped(&binary(&HEADERS, "", r#"{"message":"x"}"#)), expected);
-    let body = json!({"specversion": "1.0", "id": "7", "source": "/db", "type": "db.down", "subject": "db-1",
-                      "time": "2026-01-01T00:00:00Z", "data": {"message": "x"}});
+    let body = json!({
+        "specversion": "1.0", "id": "7", "source": "/db", "type": "db.down", "subject": "db-1",
+        "time": "2026-01-01T00:00:00Z", "data": {"message": "x"}
+    });
     assert_eq!(unwrapped(&whole(&body)), expected);
 }
 
@@ -87,7 +89,9 @@ fn data_may_be_text_or_markdown_and_in_base64() {
 
 #[test]
 fn a_cloudevent_is_known_by_its_attributes_whatever_its_content_type_is() {
-    let body = json!({"specversion": "1.0", "id": "7", "source": "/db", "type": "t", "data": {"message": "x"}});
+    let body = json!({
+        "specversion": "1.0", "id": "7", "source": "/db", "type": "t", "data": {"message": "x"}
+    });
     for kind in ["", "text/plain", "application/json", "application/octet-stream"] {
         let published = binary(&[], kind, &body.to_string());
         assert_eq!(unwrapped(&published).2, r#"json {"message":"x"}"#, "{kind}");
@@ -141,7 +145,8 @@ fn a_wrong_cloudevent_says_why() {
         (body(json!({"id": ""})), "CloudEvent: id is missing"),
         (
             body(json!({"data": [1]})),
-            "CloudEvent: its data is a list: it must be an event or text, or the extension roomcasttemplate names a template for it",
+            "CloudEvent: its data is a list: it must be an event or text, \
+             or the extension roomcasttemplate names a template for it",
         ),
         (
             body(json!({"data": "{\"message\": 1", "datacontenttype": "application/json"})),
@@ -149,11 +154,13 @@ fn a_wrong_cloudevent_says_why() {
         ),
         (
             body(json!({"data": null})),
-            "CloudEvent: it has no data: it must be an event or text, or the extension roomcasttemplate names a template for it",
+            "CloudEvent: it has no data: it must be an event or text, \
+             or the extension roomcasttemplate names a template for it",
         ),
         (
             body(json!({"datacontenttype": "image/png"})),
-            "CloudEvent: datacontenttype is image/png: use application/json, text/plain or text/markdown",
+            "CloudEvent: datacontenttype is image/png: \
+             use application/json, text/plain or text/markdown",
         ),
         (binary(&HEADERS[1..], "", "{}"), "CloudEvent: specversion is missing"),
         (binary(&HEADERS[..3], "", "{}"), "CloudEvent: type is missing"),
@@ -190,8 +197,12 @@ fn a_cloudevent_without_a_message_id_is_named_by_source_and_id() {
 
 proptest::proptest! {
     #[test]
-    fn no_bytes_make_the_unwrapping_panic(body: Vec<u8>, kind in "application/cloudevents[+a-z-]{0,12}") {
-        let published = PublishedMessage { body, content_type: Some(kind), ..binary(&HEADERS, "", "") };
+    fn no_bytes_make_the_unwrapping_panic(
+        body: Vec<u8>,
+        kind in "application/cloudevents[+a-z-]{0,12}",
+    ) {
+        let published =
+            PublishedMessage { body, content_type: Some(kind), ..binary(&HEADERS, "", "") };
         if let Ok(text) = text_of(&published, 1000) {
             let _ = unwrap(&published, &text);
         }

@@ -182,17 +182,22 @@ fn every_field_in_every_shape_of_json_is_read_by_its_meaning_or_refused_in_one_s
     };
     let not_json = |place: &str| {
         format!(
-            "{place} is text that is not JSON: line 1 column 1: a value is missing, or is not written as JSON writes it"
+            "{place} is text that is not JSON: line 1 column 1: \
+             a value is missing, or is not written as JSON writes it"
         )
     };
     let holds = |place: &str| object(place, "text that holds a number");
     let truth = |place: &str| format!("{place} must be true or false");
     let seconds = "time_to_live must be a whole number of seconds, 1 or more";
     let blank = "the message has only blanks: a member would see nothing of it";
-    let attribute = r#"message_attributes[0] is text: it must be an object, such as {"name": "severity", "type": "STRING", "value": "critical"}"#;
+    let attribute = concat!(
+        "message_attributes[0] is text: it must be an object, ",
+        r#"such as {"name": "severity", "type": "STRING", "value": "critical"}"#
+    );
     let attribute_list = |kind: &str| {
         format!(
-            r#"message_attributes is {kind}: it must be a list, such as [{{"name": "severity", "type": "STRING", "value": "critical"}}]"#
+            "message_attributes is {kind}: it must be a list, \
+             such as [{{\"name\": \"severity\", \"type\": \"STRING\", \"value\": \"critical\"}}]"
         )
     };
     let unknown = |name: &str| format!("there is no template {name}");
@@ -435,7 +440,8 @@ fn a_long_text_in_a_tag_is_written() {
     let long = "x".repeat(300_000);
     for (name, tag, expected) in [("why", "why", 256 * 1024), ("down", "host", 256 * 1024)] {
         let body = format!(
-            r#"{{"message_template_name":"{name}","tags":{{"{tag}":"{long}","a name that is longer than 21":7}}}}"#
+            "{{\"message_template_name\":\"{name}\",\
+             \"tags\":{{\"{tag}\":\"{long}\",\"a name that is longer than 21\":7}}}}"
         );
         let published = PublishedMessage {
             routing_key: "ops".into(),
@@ -454,7 +460,10 @@ fn a_template_wins_over_the_message_and_a_structure_over_both() {
         PlatformContent::Text(passage) => (passage.text.clone(), passage.format),
         PlatformContent::Native(_) => panic!("no text"),
     };
-    let templated = r#""message":"m","message_template_name":"down","tags":{"host":"db-1","why":"w","unused":"x"}"#;
+    let templated = concat!(
+        r#""message":"m","message_template_name":"down","#,
+        r#""tags":{"host":"db-1","why":"w","unused":"x"}"#
+    );
     let event = decode(&format!("{{{templated}}}")).unwrap();
     assert_eq!(said(&event, Platform::WeCom), ("db-1 is down".to_owned(), None));
     assert_eq!(said(&event, Platform::Lark), ("# db-1\nw".to_owned(), Some(Format::Markdown)));
@@ -582,7 +591,9 @@ proptest::proptest! {
     ) {
         if let Err(refused) = decode(&format!(r#"{{"{field}": {value}}}"#)) {
             let says = refused.detail.replace("message_structure", "");
-            for foreign in ["struct", "serde", "EOF", "ident", "Wire", "expected", "invalid type", "variant"] {
+            for foreign in [
+                "struct", "serde", "EOF", "ident", "Wire", "expected", "invalid type", "variant",
+            ] {
                 assert!(!says.contains(foreign), "{says}");
             }
         }

@@ -23,8 +23,10 @@ fn say(engine: TemplateEngine, text: &str, tags: Value) -> Result<String, String
 
 #[test]
 fn a_placeholder_is_a_possible_name_in_braces_and_everything_else_stays_as_it_is() {
-    let tags = json!({"host": "db-1", "a.b": "dot", "0-x_Y": "first", "n": 1.5, "yes": true, "none": null,
-                      "x2345678901234567890z": "21"});
+    let tags = json!({
+        "host": "db-1", "a.b": "dot", "0-x_Y": "first", "n": 1.5, "yes": true, "none": null,
+        "x2345678901234567890z": "21"
+    });
     for (text, says) in [
         ("{host} is down", "db-1 is down"),
         ("{host}{a.b}{0-x_Y}", "db-1dotfirst"),
@@ -101,8 +103,9 @@ fn tags_are_an_object_whose_names_and_texts_may_be_long() {
 
 #[test]
 fn jinja_has_conditions_loops_filters_and_leaves_no_line_of_a_statement() {
-    let text = "{% if level == 'critical' %}\n# {{ subject|upper }}\n{% endif %}\n{% for host in hosts %}\n- {{ host.name }} \
-                ({{ host.load|round(1) }})\n{% endfor %}\n{{ owner|default('nobody') }} {{ tags['on-call'] }} {{ q|urlencode }}";
+    let text = "{% if level == 'critical' %}\n# {{ subject|upper }}\n{% endif %}\n\
+        {% for host in hosts %}\n- {{ host.name }} ({{ host.load|round(1) }})\n{% endfor %}\n\
+        {{ owner|default('nobody') }} {{ tags['on-call'] }} {{ q|urlencode }}";
     let tags = json!({"level": "critical", "subject": "down", "on-call": "ann", "q": "a b&c",
                       "hosts": [{"name": "db-1", "load": 9.25}, {"name": "db-2", "load": 3}]});
     assert_eq!(
@@ -123,7 +126,8 @@ fn a_template_that_fails_says_which_tag_or_which_line() {
             TemplateEngine::Tags,
             "{list}",
             json!({"list": [1]}),
-            "template t for default: tag list is a list: only templates of the engine jinja take that",
+            "template t for default: tag list is a list: \
+             only templates of the engine jinja take that",
         ),
         (
             TemplateEngine::Tags,
@@ -280,7 +284,11 @@ fn values() -> impl Strategy<Value = Value> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
     #[test]
-    fn rendering_never_panics_and_what_it_says_is_bounded(text in texts(), a in values(), jinja: bool) {
+    fn rendering_never_panics_and_what_it_says_is_bounded(
+        text in texts(),
+        a in values(),
+        jinja: bool,
+    ) {
         let engine = if jinja { TemplateEngine::Jinja } else { TemplateEngine::Tags };
         if let Ok(said) = say(engine, &text, json!({"a": a})) {
             prop_assert!(!said.trim().is_empty() && said.len() <= 256 * 1024);
@@ -294,8 +302,11 @@ proptest! {
     }
 
     #[test]
-    fn every_placeholder_is_replaced_and_nothing_else(names in prop::collection::vec("[a-z][a-z0-9._-]{0,20}", 1..30)) {
-        let tags: serde_json::Map<_, _> = names.iter().map(|name| (name.clone(), json!(format!("<{name}>")))).collect();
+    fn every_placeholder_is_replaced_and_nothing_else(
+        names in prop::collection::vec("[a-z][a-z0-9._-]{0,20}", 1..30),
+    ) {
+        let tags: serde_json::Map<_, _> =
+            names.iter().map(|name| (name.clone(), json!(format!("<{name}>")))).collect();
         let text: String = names.iter().map(|name| format!("{{{name}}} {{}}")).collect();
         let says: String = names.iter().map(|name| format!("<{name}> {{}}")).collect();
         prop_assert_eq!(say(TemplateEngine::Tags, &text, Value::Object(tags)), Ok(says));

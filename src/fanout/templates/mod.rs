@@ -45,7 +45,8 @@ pub enum TemplateError {
     },
     /// There is another text for this audience.
     #[error(
-        "template {name} has another text for {audience} already: use --replace (`replace` in the API) to replace it"
+        "template {name} has another text for {audience} already: \
+         use --replace (`replace` in the API) to replace it"
     )]
     Exists {
         /// The template.
@@ -61,7 +62,8 @@ pub enum TemplateError {
     },
     /// The text for all platforms is required as long as there are others.
     #[error(
-        "template {name} has texts for single platforms, which need the one for all platforms: remove those first, or the whole template"
+        "template {name} has texts for single platforms, which need the one for all platforms: \
+         remove those first, or the whole template"
     )]
     DefaultNeeded {
         /// The template.

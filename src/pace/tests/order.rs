@@ -168,8 +168,7 @@ async fn a_delivery_that_cannot_leave_in_time_is_rejected_and_takes_no_slot() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delivery_that_waits_for_another_reason_than_the_quota_leaves_in_time_and_delays_no_other()
- {
+async fn a_wait_for_another_reason_than_the_quota_ends_in_time_and_delays_no_other() {
     let pace = pace(&[(20, 60)], (60, 600));
     let due = T0.after(Duration::from_secs(2));
     let waiting = |overflow: OverflowPolicy, subscription: u8, received: u64| {

@@ -22,7 +22,8 @@ fn one_robot_has_one_form_however_its_webhook_was_copied() {
         "//OAPI.dingtalk.com/robot/send?access_token=0123456789abcdef",
         "\"https:\\/\\/oapi.dingtalk.com\\/robot\\/send?access_token\\u003d0123456789abcdef\",",
         "<https://oapi.dingtalk.com/robot/send?access_token=0123456789abcdef>",
-        "https://oapi.dingtalk.com/robot/send?access_token=0123456789abcdef&amp;timestamp=1&amp;sign=x",
+        "https://oapi.dingtalk.com/robot/send?access_token=0123456789abcdef\
+         &amp;timestamp=1&amp;sign=x",
         "https%3A%2F%2Foapi.dingtalk.com%2Frobot%2Fsend%3Faccess_token%3D0123456789abcdef",
         "HTTPS://OAPI.DingTalk.com:443/robot/send?access_token=0123456789abcdef",
         "https://oapi.dingtalk.com/robot/send?access_token=0123456789abcdef&timestamp=1&sign=x%3D",

@@ -12,7 +12,10 @@ use crate::{
 pub(super) fn advice(reason: DeadReason, code: &str) -> Option<&'static str> {
     match (reason, code) {
         (DeadReason::Security, _) => Some(
-            "the robot's security setting refuses us: compare keyword, signing secret and address list with the detail, give the subscription the right secret or keyword (`roomcast subscription update`; one added anew has another id, and letters of the old one are dropped), redrive",
+            "the robot's security setting refuses us: \
+             compare keyword, signing secret and address list with the detail, \
+             give the subscription the right secret or keyword (`roomcast subscription update`; \
+             one added anew has another id, and letters of the old one are dropped), redrive",
         ),
         (DeadReason::RobotGone, "400102") => Some(SWITCHED_OFF),
         (DeadReason::Refused, "460101") => Some(TOO_LARGE),

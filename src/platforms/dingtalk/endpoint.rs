@@ -19,7 +19,8 @@ pub(super) fn webhook(url: &Url) -> Result<WebhookParts, InvalidEndpoint> {
         "/robot/send" => (),
         "/robot/sendBySession" => {
             return Err(InvalidEndpoint::Unusable(
-                "the webhook answers one conversation and expires within hours: use the robot's own webhook, /robot/send",
+                "the webhook answers one conversation and expires within hours: \
+                 use the robot's own webhook, /robot/send",
             ));
         }
         _ => return Err(InvalidEndpoint::Path("/robot/send")),

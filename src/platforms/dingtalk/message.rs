@@ -54,7 +54,9 @@ pub(super) fn write(words: &TextMessage<'_>) -> RenderedBody {
         }
         tail + &note
     };
-    let at = json!({"atMobiles": mentions.mobiles, "atUserIds": mentions.users, "isAtAll": mentions.all});
+    let at = json!({
+        "atMobiles": mentions.mobiles, "atUserIds": mentions.users, "isAtAll": mentions.all
+    });
     let spent = BESIDES_TEXT_BYTES + TITLE_BYTES_MAX + at.to_string().len();
     let room = BODY_BYTES_MAX.saturating_sub(spent);
     let subject = words.subject.map(|subject| repeated(subject, IN_JSON));

@@ -45,8 +45,14 @@ fn dingtalk_takes_its_five_types_and_names_the_field_it_would_refuse() {
     );
     table(
         ding,
-        &json!({"msgtype": "link", "link": {"title": "t", "text": "x", "picUrl": "",
-                "messageUrl": "dingtalk://dingtalkclient/page/link?url=https%3A%2F%2Fx&pc_slide=true"}}),
+        &json!({
+            "msgtype": "link",
+            "link": {
+                "title": "t", "text": "x", "picUrl": "",
+                "messageUrl":
+                    "dingtalk://dingtalkclient/page/link?url=https%3A%2F%2Fx&pc_slide=true"
+            }
+        }),
         &[
             ("/link/messageUrl", json!(null), "link.messageUrl is missing"),
             (
@@ -58,8 +64,13 @@ fn dingtalk_takes_its_five_types_and_names_the_field_it_would_refuse() {
     );
     table(
         ding,
-        &json!({"msgtype": "actionCard", "actionCard": {"title": "t", "text": "x", "btnOrientation": "0", "hideAvatar": 1,
-                "singleTitle": "read", "singleURL": "https://x.test"}}),
+        &json!({
+            "msgtype": "actionCard",
+            "actionCard": {
+                "title": "t", "text": "x", "btnOrientation": "0", "hideAvatar": 1,
+                "singleTitle": "read", "singleURL": "https://x.test"
+            }
+        }),
         &[
             ("/actionCard/singleURL", json!(null), "actionCard.singleURL is missing"),
             ("/actionCard/singleTitle", json!(null), "actionCard.singleTitle is missing"),
@@ -72,8 +83,16 @@ fn dingtalk_takes_its_five_types_and_names_the_field_it_would_refuse() {
     );
     table(
         ding,
-        &json!({"msgtype": "actionCard", "actionCard": {"title": "t", "text": "x",
-                "btns": [{"title": "yes", "actionURL": "https://x.test"}, {"title": "no", "actionURL": "https://x.test"}]}}),
+        &json!({
+            "msgtype": "actionCard",
+            "actionCard": {
+                "title": "t", "text": "x",
+                "btns": [
+                    {"title": "yes", "actionURL": "https://x.test"},
+                    {"title": "no", "actionURL": "https://x.test"}
+                ]
+            }
+        }),
         &[
             ("/actionCard/btns", json!([]), "actionCard.btns is empty"),
             (
@@ -85,8 +104,12 @@ fn dingtalk_takes_its_five_types_and_names_the_field_it_would_refuse() {
     );
     table(
         ding,
-        &json!({"msgtype": "feedCard", "feedCard": {"links": [
-                {"title": "t", "messageURL": "https://x.test", "picURL": "https://x.test/p.png"}]}}),
+        &json!({
+            "msgtype": "feedCard",
+            "feedCard": {"links": [{
+                "title": "t", "messageURL": "https://x.test", "picURL": "https://x.test/p.png"
+            }]}
+        }),
         &[
             ("/feedCard/links", json!([]), "feedCard.links is empty"),
             ("/feedCard/links", json!({}), "feedCard.links is an object: it must be a list"),

@@ -12,10 +12,12 @@ use crate::{
 pub(super) fn advice(reason: DeadReason, code: &str) -> Option<&'static str> {
     match (reason, code) {
         (DeadReason::Security, "19021") => Some(
-            "the signature does not fit: check the signing secret of the subscription and this machine's clock, redrive",
+            "the signature does not fit: \
+             check the signing secret of the subscription and this machine's clock, redrive",
         ),
         (DeadReason::Security, "19024") => Some(
-            "the bot insists on a keyword: `roomcast subscription update ID --keyword WORD`, redrive",
+            "the bot insists on a keyword: \
+             `roomcast subscription update ID --keyword WORD`, redrive",
         ),
         (DeadReason::RobotGone, "19007") => Some(SWITCHED_OFF),
         (DeadReason::Refused, "19036") => Some(TOO_LARGE),

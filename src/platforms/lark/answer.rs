@@ -101,7 +101,10 @@ mod tests {
             (r#"{"code":9499,"msg":"Bad Request: fail to parse content"}"#, Verdict::Refused),
             (r#"{"code":9499,"msg":"too many request"}"#, slow),
             (
-                r#"{"code":11232,"msg":"frequency limited psm[lark.oapi.app_platform_runtime]appID[1500]"}"#,
+                concat!(
+                    r#"{"code":11232,"msg":"frequency limited "#,
+                    r#"psm[lark.oapi.app_platform_runtime]appID[1500]"}"#
+                ),
                 slow,
             ),
             (r#"{"code":11247,"msg":""}"#, slow),
@@ -114,7 +117,10 @@ mod tests {
             (r#"{"code":19002,"msg":"params error, msg_type need"}"#, Verdict::Refused),
             (r#"{"code":19007,"msg":"Bot Not Enabled"}"#, Verdict::RobotGone),
             (
-                r#"{"code":19021,"msg":"sign match fail or timestamp is not within one hour from current time"}"#,
+                concat!(
+                    r#"{"code":19021,"msg":"sign match fail or timestamp "#,
+                    r#"is not within one hour from current time"}"#
+                ),
                 Verdict::Security,
             ),
             (r#"{"code":19022,"msg":"Ip Not Allowed"}"#, Verdict::Security),
@@ -141,8 +147,11 @@ mod tests {
     #[test]
     fn a_refused_card_says_which_feature_it_is_refused_for() {
         use MessageFeature::{Markup, MentionAll, Mentions, Pictures, Tables};
-        let tables = "Failed to create card content, ext=ErrCode: 11310; ErrMsg: card table number over limit";
-        let user = "ErrCode: 100290; ErrMsg: there is an invalid user resource (at/person) in your card; ErrorValue: z****; ";
+        let tables = "Failed to create card content, ext=ErrCode: 11310; \
+            ErrMsg: card table number over limit";
+        let user = "ErrCode: 100290; \
+            ErrMsg: there is an invalid user resource (at/person) in your card; \
+            ErrorValue: z****; ";
         for (code, words, features) in [
             (230_099, tables, &[Tables][..]),
             (11_310, "card table number over limit", &[Tables]),

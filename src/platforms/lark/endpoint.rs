@@ -40,7 +40,8 @@ pub(super) fn is_flow(path: &str) -> bool {
 pub(super) fn webhook(url: &Url) -> Result<WebhookParts, InvalidEndpoint> {
     if url.path().starts_with("/open-apis/bot/hook/") {
         return Err(InvalidEndpoint::Unusable(
-            "the webhook is one of the old kind (V1), which takes other messages: add a new custom bot to the group",
+            "the webhook is one of the old kind (V1), which takes other messages: \
+             add a new custom bot to the group",
         ));
     }
     let mut paths = [PATH].into_iter().chain(FLOW_PATHS);

@@ -95,7 +95,12 @@ mod tests {
         let both = FeatureSet::named("mention_all,mentions");
         for (body, omitted, left) in [
             (
-                json!({"msg_type": "text", "content": {"text": "a <at user_id=\"ou_1\">Ann</at> <at user_id=\"all\"></at> b"}}),
+                json!({
+                    "msg_type": "text",
+                    "content": {
+                        "text": "a <at user_id=\"ou_1\">Ann</at> <at user_id=\"all\"></at> b"
+                    }
+                }),
                 both,
                 json!({"msg_type": "text", "content": {"text": "a @Ann @all b\nnote"}}),
             ),
@@ -108,16 +113,37 @@ mod tests {
                     {"tag": "markdown", "content": "note"}]}}}),
             ),
             (
-                json!({"msg_type": "interactive", "card": {"elements": [{"tag": "div", "text": {"tag": "lark_md", "content": "<at id=ou_1"}}]}}),
+                json!({
+                    "msg_type": "interactive",
+                    "card": {"elements": [{
+                        "tag": "div", "text": {"tag": "lark_md", "content": "<at id=ou_1"}
+                    }]}
+                }),
                 both,
-                json!({"msg_type": "interactive", "card": {"elements": [{"tag": "div", "text": {"tag": "lark_md", "content": "<at id=ou_1"}},
-                    {"tag": "markdown", "content": "note"}]}}),
+                json!({
+                    "msg_type": "interactive",
+                    "card": {"elements": [
+                        {"tag": "div", "text": {"tag": "lark_md", "content": "<at id=ou_1"}},
+                        {"tag": "markdown", "content": "note"}
+                    ]}
+                }),
             ),
             (
-                json!({"msg_type": "post", "content": {"post": {"zh_cn": {"content": [[{"tag": "at", "user_id": "all", "user_name": "所有人"}, {"tag": "at", "user_id": "ou_1"}]]}}}}),
+                json!({
+                    "msg_type": "post",
+                    "content": {"post": {"zh_cn": {"content": [[
+                        {"tag": "at", "user_id": "all", "user_name": "所有人"},
+                        {"tag": "at", "user_id": "ou_1"}
+                    ]]}}}
+                }),
                 both,
-                json!({"msg_type": "post", "content": {"post": {"zh_cn": {"content": [[{"tag": "text", "text": "@所有人"}, {"tag": "text", "text": "@ou_1"}],
-                    [{"tag": "text", "text": "note"}]]}}}}),
+                json!({
+                    "msg_type": "post",
+                    "content": {"post": {"zh_cn": {"content": [
+                        [{"tag": "text", "text": "@所有人"}, {"tag": "text", "text": "@ou_1"}],
+                        [{"tag": "text", "text": "note"}]
+                    ]}}}
+                }),
             ),
         ] {
             let mut body = body.as_object().unwrap().clone();

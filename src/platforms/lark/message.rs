@@ -166,7 +166,11 @@ mod tests {
         .unwrap_or_else(|_| panic!());
         assert_eq!(
             String::from_utf8(sealed.1).unwrap(),
-            r#"{"timestamp":"1700000000","sign":"AOc8oJ7//5OlQlfWC3nRL0R+IkuzcD1FKcAyibRK9Q8=","msg_type":"text","content":{"text":"告警"}}"#
+            concat!(
+                r#"{"timestamp":"1700000000","#,
+                r#""sign":"AOc8oJ7//5OlQlfWC3nRL0R+IkuzcD1FKcAyibRK9Q8=","#,
+                r#""msg_type":"text","content":{"text":"告警"}}"#
+            )
         );
         assert_eq!(sealed.0.expose(), HOOK);
     }
@@ -183,16 +187,27 @@ mod tests {
         let card = Value::Object(write(&words));
         assert_eq!(
             card,
-            json!({"msg_type": "interactive", "card": {
-                "schema": "2.0",
-                "header": {"title": {"tag": "plain_text", "content": "db-1"}, "template": "red"},
-                "body": {"elements": [{"tag": "markdown", "content": "# down\n<at id=all></at><at id=ou_1></at>\n(cannot be mentioned here: 2 members)"}]}}})
+            json!({
+                "msg_type": "interactive",
+                "card": {
+                    "schema": "2.0",
+                    "header": {
+                        "title": {"tag": "plain_text", "content": "db-1"}, "template": "red"
+                    },
+                    "body": {"elements": [{
+                        "tag": "markdown",
+                        "content": "# down\n<at id=all></at><at id=ou_1></at>\n\
+                            (cannot be mentioned here: 2 members)"
+                    }]}
+                }
+            })
         );
         words.format = Format::Text;
         let text = Value::Object(write(&words));
         assert_eq!(
             text["content"]["text"],
-            "db-1\n# down\n<at user_id=\"all\"></at><at user_id=\"ou_1\"></at>\n(cannot be mentioned here: 2 members)"
+            "db-1\n# down\n<at user_id=\"all\"></at><at user_id=\"ou_1\"></at>\n\
+             (cannot be mentioned here: 2 members)"
         );
     }
 

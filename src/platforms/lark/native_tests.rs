@@ -45,7 +45,8 @@ fn lark_takes_text_posts_pictures_and_cards_of_three_kinds() {
             (
                 "/content/post/zh_cn/content/0/1/href",
                 json!("x y"),
-                "content.post.zh_cn.content[0][1].href is not an address: relative URL without a base",
+                "content.post.zh_cn.content[0][1].href is not an address: \
+                 relative URL without a base",
             ),
             (
                 "/content/post/zh_cn/content/0/0/tag",
@@ -59,7 +60,9 @@ fn lark_takes_text_posts_pictures_and_cards_of_three_kinds() {
     let header = json!({"title": {"tag": "plain_text", "content": "t"}, "template": "red"});
     table(
         lark,
-        &json!({"msg_type": "interactive", "card": {"header": header, "elements": [{"tag": "hr"}]}}),
+        &json!({
+            "msg_type": "interactive", "card": {"header": header, "elements": [{"tag": "hr"}]}
+        }),
         &[
             ("/card", json!("{}"), "card is text: it must be an object"),
             ("/card/elements", json!([]), "card.elements is empty"),
@@ -68,7 +71,8 @@ fn lark_takes_text_posts_pictures_and_cards_of_three_kinds() {
             (
                 "/card/header/template",
                 json!("pink"),
-                "card.header.template is \"pink\": use blue, wathet, turquoise, green, yellow, orange, red, carmine, violet, purple, indigo, grey, default",
+                "card.header.template is \"pink\": use blue, wathet, turquoise, green, yellow, \
+                 orange, red, carmine, violet, purple, indigo, grey, default",
             ),
             (
                 "/card/elements",
@@ -79,7 +83,10 @@ fn lark_takes_text_posts_pictures_and_cards_of_three_kinds() {
     );
     table(
         lark,
-        &json!({"msg_type": "interactive", "card": {"schema": "2.0", "body": {"elements": [{"tag": "markdown", "content": "x"}]}}}),
+        &json!({
+            "msg_type": "interactive",
+            "card": {"schema": "2.0", "body": {"elements": [{"tag": "markdown", "content": "x"}]}}
+        }),
         &[
             ("/card/schema", json!("3.0"), "card.schema is \"3.0\": use 2.0"),
             ("/card/body/elements", json!(null), "card.body.elements is missing"),
@@ -88,7 +95,12 @@ fn lark_takes_text_posts_pictures_and_cards_of_three_kinds() {
     );
     table(
         lark,
-        &json!({"msg_type": "interactive", "card": {"type": "template", "data": {"template_id": "AAq", "template_variable": {"a": 1}}}}),
+        &json!({
+            "msg_type": "interactive",
+            "card": {
+                "type": "template", "data": {"template_id": "AAq", "template_variable": {"a": 1}}
+            }
+        }),
         &[
             ("/card/data/template_id", json!(null), "card.data.template_id is missing"),
             (

@@ -121,7 +121,11 @@ fn a_message_in_a_platforms_own_form_becomes_the_events_own_text_or_else_its_wor
 fn of_a_message_in_its_own_form_a_platform_counts_what_members_read() {
     let post =
         |node| json!({"msg_type": "post", "content": {"post": {"zh_cn": {"content": [[node]]}}}});
-    let card = |text: &str| json!({"msg_type": "interactive", "card": {"elements": [{"tag": "markdown", "content": text}]}});
+    let card = |text: &str| {
+        json!({
+            "msg_type": "interactive", "card": {"elements": [{"tag": "markdown", "content": text}]}
+        })
+    };
     for (platform, body, lacks) in [
         (Platform::Lark, post(json!({"tag": "a", "text": "it", "href": "https://ops.test"})), true),
         (Platform::Lark, post(json!({"tag": "a", "text": "ops", "href": "https://x.test"})), false),
@@ -141,7 +145,10 @@ fn of_a_message_in_its_own_form_a_platform_counts_what_members_read() {
         ),
         (
             Platform::Lark,
-            json!({"msg_type": "interactive", "card": {"type": "template", "data": {"template_id": "AAqk1"}}}),
+            json!({
+                "msg_type": "interactive",
+                "card": {"type": "template", "data": {"template_id": "AAqk1"}}
+            }),
             false,
         ),
         (Platform::WeCom, json!({"msgtype": "text", "text": {"content": "x"}}), false),

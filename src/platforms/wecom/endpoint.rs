@@ -19,7 +19,8 @@ pub(super) fn webhook(url: &Url) -> Result<WebhookParts, InvalidEndpoint> {
         "/cgi-bin/webhook/send" => (),
         "/cgi-bin/webhook/upload_media" => {
             return Err(InvalidEndpoint::Unusable(
-                "the webhook is the one for uploads: use the one for messages, /cgi-bin/webhook/send",
+                "the webhook is the one for uploads: \
+                 use the one for messages, /cgi-bin/webhook/send",
             ));
         }
         _ => return Err(InvalidEndpoint::Path("/cgi-bin/webhook/send")),

@@ -82,11 +82,17 @@ mod tests {
         for (omitted, left) in [
             (
                 "mention_all",
-                json!({"content": "x <@ann> <@ <@b\nc>\nnote", "mentioned_list": ["ann"], "mentioned_mobile_list": ["1380"]}),
+                json!({
+                    "content": "x <@ann> <@ <@b\nc>\nnote", "mentioned_list": ["ann"],
+                    "mentioned_mobile_list": ["1380"]
+                }),
             ),
             (
                 "mentions",
-                json!({"content": "x @ann <@ <@b\nc>\nnote", "mentioned_list": ["@all"], "mentioned_mobile_list": ["@all"]}),
+                json!({
+                    "content": "x @ann <@ <@b\nc>\nnote", "mentioned_list": ["@all"],
+                    "mentioned_mobile_list": ["@all"]
+                }),
             ),
         ] {
             let mut body = text.as_object().unwrap().clone();

@@ -117,14 +117,24 @@ mod tests {
             Mentions { all: true, mobiles: vec!["1380".into()], users: vec!["ann".into()] };
         assert_eq!(
             Value::Object(write(&words)),
-            json!({"msgtype": "text", "text": {
-                "content": "db-1\ndown", "mentioned_list": ["ann", "@all"], "mentioned_mobile_list": ["1380"]}})
+            json!({
+                "msgtype": "text",
+                "text": {
+                    "content": "db-1\ndown", "mentioned_list": ["ann", "@all"],
+                    "mentioned_mobile_list": ["1380"]
+                }
+            })
         );
         words.format = Format::Markdown;
         assert_eq!(
             Value::Object(write(&words)),
-            json!({"msgtype": "markdown", "markdown": {
-                "content": "### db-1\ndown\n<@ann>\n(cannot be mentioned here: everyone and 1 member)"}})
+            json!({
+                "msgtype": "markdown",
+                "markdown": {
+                    "content": "### db-1\ndown\n<@ann>\n\
+                        (cannot be mentioned here: everyone and 1 member)"
+                }
+            })
         );
         assert_eq!(
             Value::Object(write(&TextMessage::plain(None, "down", Format::Text))),

@@ -14,7 +14,13 @@ fn wecom_takes_its_eight_types() {
     let wecom = Platform::WeCom;
     table(
         wecom,
-        &json!({"msgtype": "text", "text": {"content": "告".repeat(682), "mentioned_list": ["@all"], "mentioned_mobile_list": ["138"]}}),
+        &json!({
+            "msgtype": "text",
+            "text": {
+                "content": "告".repeat(682), "mentioned_list": ["@all"],
+                "mentioned_mobile_list": ["138"]
+            }
+        }),
         &[
             (
                 "/text/content",
@@ -35,7 +41,10 @@ fn wecom_takes_its_eight_types() {
     }
     table(
         wecom,
-        &json!({"msgtype": "image", "image": {"base64": "aGVsbG8=", "md5": "5D41402ABC4B2A76B9719D911017C592"}}),
+        &json!({
+            "msgtype": "image",
+            "image": {"base64": "aGVsbG8=", "md5": "5D41402ABC4B2A76B9719D911017C592"}
+        }),
         &[
             ("/image/md5", json!("00"), "image.md5 is not the MD5 of the picture's bytes"),
             ("/image/base64", json!("??"), "image is not written in base64"),
@@ -73,11 +82,18 @@ fn wecom_takes_both_template_cards() {
     let wecom = Platform::WeCom;
     table(
         wecom,
-        &json!({"msgtype": "template_card", "template_card": {
-            "card_type": "text_notice", "main_title": {"title": "t", "desc": "d"}, "quote_area": {"type": 0},
-            "horizontal_content_list": [{"keyname": "k", "value": "v"}, {"keyname": "k", "type": 3, "userid": "ann"}],
-            "jump_list": [{"type": 1, "url": "https://x.test", "title": "more"}],
-            "card_action": {"type": 1, "url": "https://x.test"}}}),
+        &json!({
+            "msgtype": "template_card",
+            "template_card": {
+                "card_type": "text_notice", "main_title": {"title": "t", "desc": "d"},
+                "quote_area": {"type": 0},
+                "horizontal_content_list": [
+                    {"keyname": "k", "value": "v"}, {"keyname": "k", "type": 3, "userid": "ann"}
+                ],
+                "jump_list": [{"type": 1, "url": "https://x.test", "title": "more"}],
+                "card_action": {"type": 1, "url": "https://x.test"}
+            }
+        }),
         &[
             (
                 "/template_card/card_type",
@@ -120,9 +136,15 @@ fn wecom_takes_both_template_cards() {
     );
     table(
         wecom,
-        &json!({"msgtype": "template_card", "template_card": {
-            "card_type": "news_notice", "main_title": {"title": "t"}, "card_image": {"url": "https://x.test/p.png"},
-            "vertical_content_list": [{"title": "t", "desc": "d"}], "card_action": {"type": 2, "appid": "a"}}}),
+        &json!({
+            "msgtype": "template_card",
+            "template_card": {
+                "card_type": "news_notice", "main_title": {"title": "t"},
+                "card_image": {"url": "https://x.test/p.png"},
+                "vertical_content_list": [{"title": "t", "desc": "d"}],
+                "card_action": {"type": 2, "appid": "a"}
+            }
+        }),
         &[
             ("/template_card/card_image", json!(null), "template_card.card_image is missing"),
             (

@@ -43,7 +43,7 @@ pub(in crate::store) async fn a_cut_addition_is_whole_or_gone_and_can_be_made_ag
     }
 }
 
-pub(in crate::store) async fn a_cut_removal_is_finished_by_the_next_and_leaves_no_key_once_it_is_gone<
+pub(in crate::store) async fn a_cut_removal_is_finished_by_the_next_and_leaves_no_key<
     H: Harness,
 >() {
     let harness = H::new();

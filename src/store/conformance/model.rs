@@ -44,7 +44,8 @@ struct Held {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let which = 0..64_usize;
     let step = prop_oneof![
-        4 => (0..3_u8, prop::collection::vec(0..12_u8, 1..5)).prop_map(|(topic, tokens)| Step::Add { topic, tokens }),
+        4 => (0..3_u8, prop::collection::vec(0..12_u8, 1..5))
+            .prop_map(|(topic, tokens)| Step::Add { topic, tokens }),
         2 => (which.clone(), any::<u8>()).prop_map(|(which, name)| Step::Rename { which, name }),
         2 => (which.clone(), 0..12_u8).prop_map(|(which, token)| Step::Repoint { which, token }),
         1 => which.clone().prop_map(|which| Step::Pause { which }),

@@ -48,7 +48,8 @@ impl AdminConnectionRefused {
             tracing::warn!(
                 listener,
                 limit,
-                "there are more connections to the admin API than it takes; those that wait are ended"
+                "there are more connections to the admin API than it takes; \
+                 those that wait are ended"
             );
         }
     }
@@ -153,7 +154,10 @@ impl WrongToken {
             tracing::warn!(from = %self.from, "somebody showed a wrong token to {}", self.place);
         }
         if self.last {
-            tracing::warn!(from = %self.from, "too many wrong tokens: none from there is looked at for up to a minute");
+            tracing::warn!(
+                from = %self.from,
+                "too many wrong tokens: none from there is looked at for up to a minute"
+            );
         }
     }
 }

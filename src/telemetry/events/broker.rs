@@ -65,7 +65,8 @@ impl BrokerBlocked {
         telemetry.broker_blocked.set(i64::from(self.blocked));
         if self.blocked {
             tracing::warn!(
-                "the broker blocks publishers (memory or disk alarm): deliveries go on, deferrals and dead letters wait"
+                "the broker blocks publishers (memory or disk alarm): \
+                 deliveries go on, deferrals and dead letters wait"
             );
         } else {
             tracing::info!("the broker takes messages again");
@@ -110,7 +111,8 @@ impl QueueSampleFailed<'_> {
         if self.news {
             tracing::warn!(
                 cause = self.cause,
-                "what the broker's queues hold is not known; their metrics are not shown until it is"
+                "what the broker's queues hold is not known; \
+                 their metrics are not shown until it is"
             );
         } else {
             tracing::debug!(cause = self.cause, "what the broker's queues hold is still not known");

@@ -23,7 +23,13 @@ impl HandlingFailed<'_> {
     /// Logs the panic.
     pub fn emit(&self) {
         let Self { event, room, times, cause } = self;
-        tracing::error!(%event, room, times, cause, "a fault in roomcast ended the handling of a message");
+        tracing::error!(
+            %event,
+            room,
+            times,
+            cause,
+            "a fault in roomcast ended the handling of a message"
+        );
     }
 }
 

@@ -37,7 +37,12 @@ impl PaceChanged<'_> {
                 .emit(telemetry);
         }
         if let Some((group, used, monthly)) = &self.changes.budget_warning {
-            tracing::warn!(group = %group, used, monthly, "most of an organisation's monthly quota is used");
+            tracing::warn!(
+                group = %group,
+                used,
+                monthly,
+                "most of an organisation's monthly quota is used"
+            );
         }
         if let Some((group, until)) = &self.changes.budget_spent {
             budget_spent(group, *until);
@@ -49,7 +54,13 @@ impl PaceChanged<'_> {
         telemetry.robot_holds.get_or_create(&HoldLabels { platform, cause }).inc();
         // A hold is reported once for a robot; failed probes during the hold are not.
         if self.changes.was_held {
-            tracing::debug!(platform, robot.id = %self.robot, cause, seconds = hold.wait.as_secs(), "a robot stays held");
+            tracing::debug!(
+                platform,
+                robot.id = %self.robot,
+                cause,
+                seconds = hold.wait.as_secs(),
+                "a robot stays held"
+            );
             return;
         }
         if !telemetry.lines.allow(LimitedLine::RobotHeld) {
@@ -73,7 +84,11 @@ fn budget_spent(group: &GroupName, until: Timestamp) {
     let until = i64::try_from(until.unix_millis())
         .ok()
         .and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
-    tracing::warn!(group = %group, until = until.map(tracing::field::display), "an organisation's monthly quota is used up");
+    tracing::warn!(
+        group = %group,
+        until = until.map(tracing::field::display),
+        "an organisation's monthly quota is used up"
+    );
 }
 
 /// The hold of a robot ended: a message got through, or an operator released it.
@@ -93,7 +108,12 @@ impl RobotHoldEnded {
             return;
         }
         let cause = self.cause.as_str();
-        tracing::info!(platform = self.platform.as_str(), robot.id = %self.robot, cause, "a robot is not held any longer");
+        tracing::info!(
+            platform = self.platform.as_str(),
+            robot.id = %self.robot,
+            cause,
+            "a robot is not held any longer"
+        );
     }
 }
 

@@ -58,7 +58,8 @@ impl ReceiptRefused<'_> {
         } else {
             tracing::warn!(
                 why = self.why,
-                "a queue that somebody has bound to the exchange for receipts does not take them; they are lost to it"
+                "a queue that somebody has bound to the exchange for receipts does not take them; \
+                 they are lost to it"
             );
         }
     }

@@ -64,7 +64,8 @@ impl Broker {
         fs::write(path("server.pem"), certificate).unwrap();
         fs::write(path("server.key"), key).unwrap();
         let more = format!(
-            "listeners.ssl.1 = 127.0.0.1:{tls}\nssl_options.certfile = {}\nssl_options.keyfile = {}\n\
+            "listeners.ssl.1 = 127.0.0.1:{tls}\nssl_options.certfile = {}\n\
+             ssl_options.keyfile = {}\n\
              ssl_options.verify = verify_none\nssl_options.fail_if_no_peer_cert = false\n",
             path("server.pem"),
             path("server.key"),
@@ -154,9 +155,11 @@ impl Broker {
     pub fn lose_consumers(&self, queue: &str) {
         self.eval(&format!(
             "{}, Leader = amqqueue:get_pid(Q), \
-             {{ok, {{_, Consumers}}, _}} = ra:local_query(Leader, fun rabbit_fifo:query_consumers/1), \
-             [{{ok, _, _}} = ra:process_command(Leader, rabbit_fifo:make_checkout(One, cancel, #{{}})) \
-              || One <- maps:keys(Consumers)].",
+             {{ok, {{_, Consumers}}, _}} = \
+             ra:local_query(Leader, fun rabbit_fifo:query_consumers/1), \
+             [{{ok, _, _}} = \
+             ra:process_command(Leader, rabbit_fifo:make_checkout(One, cancel, #{{}})) \
+             || One <- maps:keys(Consumers)].",
             look_up(queue)
         ));
     }

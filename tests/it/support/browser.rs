@@ -87,10 +87,10 @@ impl Browser {
         let port: u16 = port.unwrap_or_else(|| panic!("the driver does not listen: {said:?}"));
         let wanted = json!({
             "goog:chromeOptions": {"args": [
-                "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--hide-scrollbars",
-                "--lang=en-GB", "--window-size=1280,900",
+                "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu",
+                "--hide-scrollbars", "--lang=en-GB", "--window-size=1280,900"
             ]},
-            "goog:loggingPrefs": {"browser": "ALL"},
+            "goog:loggingPrefs": {"browser": "ALL"}
         });
         let page = ClientBuilder::new(HttpConnector::new())
             .capabilities(wanted.as_object().unwrap().clone())
@@ -123,8 +123,9 @@ impl Browser {
 
     /// The button or link with this text inside the selected elements; waits for it.
     pub async fn named(&self, within: &str, text: &str) -> Element {
-        let script = "return [...document.querySelectorAll(arguments[0])].flatMap(one => [...one.querySelectorAll('button, a')])\
-                      .find(one => one.textContent.trim() === arguments[1] && one.checkVisibility()) ?? null";
+        let script = "return [...document.querySelectorAll(arguments[0])]\
+            .flatMap(one => [...one.querySelectorAll('button, a')])\
+            .find(one => one.textContent.trim() === arguments[1] && one.checkVisibility()) ?? null";
         let arguments = vec![json!(within), json!(text)];
         let there =
             || async { !self.page.execute(script, arguments.clone()).await.unwrap().is_null() };

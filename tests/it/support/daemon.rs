@@ -50,9 +50,11 @@ impl Home {
         // Counting takes dead letters out of their queue for a moment, where most tests expect
         // them. So it is disabled.
         let mut config = format!(
-            "[broker]\nurl = \"{broker_url}\"\nprefix = \"{prefix}\"\nreconnect_min = \"100ms\"\nreconnect_max = \"1s\"\n\
+            "[broker]\nurl = \"{broker_url}\"\nprefix = \"{prefix}\"\nreconnect_min = \"100ms\"\n\
+             reconnect_max = \"1s\"\n\
              dead_count_every = \"0s\"\n\
-             [store]\ndir = \"{}\"\n[key]\nfile = \"{}\"\n[admin]\nsocket = \"{}\"\n[log]\nlevel = \"debug\"\n",
+             [store]\ndir = \"{}\"\n[key]\nfile = \"{}\"\n[admin]\nsocket = \"{}\"\n\
+             [log]\nlevel = \"debug\"\n",
             path("data"),
             path("master.key"),
             path("admin.sock"),

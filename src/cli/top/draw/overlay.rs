@@ -39,7 +39,9 @@ const HELP: [(&str, &str); 13] = [
     ("", ""),
     (
         "",
-        "Delivered: taken by the platform. Put off: waits for its robot's quota, costs no attempt. Again: failed, will be tried again. Given up: a dead letter. Rates are those of the last ten seconds.",
+        "Delivered: taken by the platform. Put off: waits for its robot's quota, costs no attempt. \
+         Again: failed, will be tried again. Given up: a dead letter. \
+         Rates are those of the last ten seconds.",
     ),
 ];
 
@@ -143,7 +145,8 @@ fn kind(row: &SummaryRow) -> String {
 
 fn release(robot: &RobotView) -> String {
     format!(
-        "End the hold of robot {}?\nIt is held: {}.\n\nWhat comes now is sent at once; if the platform refuses it again, the robot is held again. What to do: {}",
+        "End the hold of robot {}?\nIt is held: {}.\n\nWhat comes now is sent at once; \
+         if the platform refuses it again, the robot is held again. What to do: {}",
         robot.robot,
         format::wait_label(robot).unwrap_or_default(),
         format::advice(robot)
