@@ -4,7 +4,7 @@
 //! file headers, and file lengths.
 //!
 //! Not here: circles of imports inside a room (`tidy/circles.rs`), texts that are written twice
-//! (`tidy/wording.rs`), and the lints (`Cargo.toml`).
+//! (`tidy/wording.rs`), the width of lines (`tidy/width.rs`), and the lints (`Cargo.toml`).
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a rule that is broken fails by panicking")]
 
 use std::{
@@ -18,6 +18,8 @@ use roomcast::domain::Platform;
 mod circles;
 #[path = "tidy/tuples.rs"]
 mod tuples;
+#[path = "tidy/width.rs"]
+mod width;
 #[path = "tidy/wording.rs"]
 mod wording;
 
@@ -44,19 +46,30 @@ impl Source {
     }
 }
 
-fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let (mut folders, mut found) = (vec![root.clone()], Vec::new());
+/// The Rust files below the folders, with their paths in the repository.
+fn files(folders: &[&str]) -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders: Vec<_> = folders.iter().map(|name| root.join(name)).collect();
+    let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path: PathBuf = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|end| end == "rs") {
-                let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+                let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
                 found.push(Source { path: name, text: fs::read_to_string(&path).unwrap() });
             }
         }
+    }
+    found
+}
+
+/// The files of the crate, with their paths below `src`.
+fn sources() -> Vec<Source> {
+    let mut found = files(&["src"]);
+    for source in &mut found {
+        source.path = source.path.trim_start_matches("src/").to_owned();
     }
     assert!(found.len() > 80, "the sources were found");
     found
