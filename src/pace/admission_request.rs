@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::Resume;
 use crate::domain::{
     AttemptOutcome, Event, FeatureSet, GroupName, OverflowPolicy, Platform, RobotId,
     SubscriptionId, Timestamp, WaitReason,
@@ -71,8 +72,8 @@ pub struct Deferral {
 pub struct SendOutcome {
     /// The platform's answer.
     pub answer: AttemptOutcome,
-    /// When the robot may be sent to again.
-    pub resume: Timestamp,
+    /// When the robot may be sent to again by the wall clock, and why not earlier.
+    pub resume: Resume,
     /// What the message left out because the platform refused it.
     pub omitted: FeatureSet,
 }

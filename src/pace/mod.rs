@@ -52,7 +52,7 @@ pub use group_settings::{AtEnd, GroupSettings};
 pub use hold::Hold;
 pub use monotonic_clock::MonotonicWallClock;
 pub use monthly_quota::GroupStatus;
-pub use pace_changes::PaceChanges;
+pub use pace_changes::{PaceChanges, Resume};
 pub use pace_decision::PaceDecision;
 pub use pace_log::{
     AppendFailed, CheckpointDue, PaceLog, PaceLogUnavailable, PaceRecord, RestoredLog,

@@ -5,7 +5,16 @@
 //! Not here: what causes them (`robot_queue/finish.rs`, `monthly_quota.rs`).
 
 use super::Hold;
-use crate::domain::{GroupName, Timestamp};
+use crate::domain::{GroupName, Timestamp, WaitReason};
+
+/// When a delivery may be sent again, and why not earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resume {
+    /// The earliest time.
+    pub at: Timestamp,
+    /// Why it waits until then.
+    pub reason: WaitReason,
+}
 
 /// The changes that an attempt causes for its robot and organisation.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,6 +29,7 @@ pub struct PaceChanges {
     pub budget_warning: Option<(GroupName, u64, u64)>,
     /// The organisation's monthly quota has just been used up, until this time by the wall clock.
     pub budget_spent: Option<(GroupName, Timestamp)>,
-    /// When the robot or its organisation may be sent to again, in the pacer's time; `None` if now.
-    pub resume: Option<Timestamp>,
+    /// When the robot or its organisation may be sent to again, in the pacer's time. Each refusal
+    /// for speed or quota has one; `None` if now.
+    pub resume: Option<Resume>,
 }

@@ -16,14 +16,14 @@ use arc_swap::ArcSwap;
 use futures_util::future::Either;
 
 use super::{
-    AppendFailed, EndedHold, Hold, PaceChanges, PaceLog, PaceRecord, PaceSettings,
+    AppendFailed, EndedHold, Hold, PaceChanges, PaceLog, PaceRecord, PaceSettings, Resume,
     admission_request::{AdmissionRequest, QueuePosition},
     host::{Host, HostLimits, HostRequest},
     monotonic_clock::MonotonicWallClock,
     monthly_quota::{Allowance, Groups, UsageChange},
     robot_queue::{Finish, PacingLimits, RobotQueue},
 };
-use crate::domain::{GroupName, Platform, PlatformMap, RobotId, Timestamp, Verdict};
+use crate::domain::{GroupName, Platform, PlatformMap, RobotId, Timestamp, Verdict, WaitReason};
 
 /// The number of locks. With 64 of them, two cores rarely contend for one.
 const SHARDS: usize = 64;
@@ -261,7 +261,11 @@ impl RobotQueues {
         changes.budget_warning = warning.map(|(used, monthly)| (group.clone(), used, monthly));
         changes.budget_spent = spent_until.map(|until| (group.clone(), until));
         if matches!(verdict, Some(Verdict::BudgetSpent { .. })) {
-            changes.resume = refused_until.map(|until| self.timeline.at_wall(until));
+            let resume = |until| Resume {
+                at: self.timeline.at_wall(until),
+                reason: WaitReason::MonthlyBudget,
+            };
+            changes.resume = refused_until.map(resume);
         }
     }
 

@@ -18,7 +18,9 @@ use crate::{
         WaitReason,
     },
     fanout::Recipient,
-    pace::{CoalescedDelivery, CoalescedOutcome, Permit, QueuePosition, SendOutcome, Ticket},
+    pace::{
+        CoalescedDelivery, CoalescedOutcome, Permit, QueuePosition, Resume, SendOutcome, Ticket,
+    },
     platforms::{self, PlainerMessage},
     send::AttemptResult,
     settle,
@@ -161,7 +163,10 @@ impl Pipeline {
             answer: &answer,
         }
         .emit(&parts.telemetry);
-        let resume = changes.resume.map_or_else(|| parts.clock.now(), |at| self.wall(at));
+        let resume = changes.resume.map_or_else(
+            || self.resume_now(),
+            |resume| Resume { at: self.wall(resume.at), ..resume },
+        );
         if let Some(next) = next {
             return Ok(AttemptStep::NextMessage(NextMessage { coalesced, ..next }));
         }
@@ -253,12 +258,13 @@ impl Pipeline {
         let (took, now) = (Duration::ZERO, parts.clock.now());
         events::AttemptMade { delivery, answer: &answer, took, folded: coalesced.len(), now }
             .emit(&parts.telemetry);
+        let resume = self.resume_now();
         for one in coalesced {
             let omitted = delivery.degradation.omitted;
-            let sent = SendOutcome { answer: answer.clone(), resume: now, omitted };
+            let sent = SendOutcome { answer: answer.clone(), resume, omitted };
             let _ = one.notify.send(CoalescedOutcome::Sent(sent));
         }
-        self.decide(delivery, &answer, now, None)
+        self.decide(delivery, &answer, resume, None)
     }
 
     /// The settlement of one delivery after this answer.
@@ -266,14 +272,14 @@ impl Pipeline {
         &self,
         delivery: &mut Delivery,
         answer: &AttemptOutcome,
-        resume: Timestamp,
+        resume: Resume,
         slot: Option<Timestamp>,
     ) -> Settlement {
         if settle::counts_as_attempt(answer.verdict) {
             delivery.attempts += 1;
         }
         let now = self.parts.clock.now();
-        let resume = settle::ResumePosition { at: resume, slot };
+        let resume = settle::ResumePosition { at: resume.at, slot, reason: resume.reason };
         settle::decide(delivery, answer, &self.parts.retry, now, resume, rand::random())
     }
 
@@ -284,7 +290,12 @@ impl Pipeline {
             "internal",
             "a fault in roomcast interrupted the attempt; the log has more",
         );
-        self.decide(delivery, &answer, self.parts.clock.now(), None)
+        self.decide(delivery, &answer, self.resume_now(), None)
+    }
+
+    /// Nothing holds the robot or its organisation.
+    fn resume_now(&self) -> Resume {
+        Resume { at: self.parts.clock.now(), reason: WaitReason::Retry }
     }
 }
 

@@ -6,17 +6,18 @@
 
 use super::RetryPolicy;
 use crate::domain::{
-    AttemptOutcome, DeadReason, Delivery, HoldCause, NoContent, Settlement, Timestamp, Verdict,
-    WaitReason,
+    AttemptOutcome, DeadReason, Delivery, NoContent, Settlement, Timestamp, Verdict, WaitReason,
 };
 
-/// Where a delivery continues after a refusal for speed.
+/// Where a delivery continues after a refusal for speed or quota.
 #[derive(Clone, Copy, Debug)]
 pub struct ResumePosition {
     /// When its robot may be sent to again.
     pub at: Timestamp,
     /// The delivery's position in the order then, if it has one.
     pub slot: Option<Timestamp>,
+    /// Why it waits until then. The pacer knows what it holds: the robot, or its organisation.
+    pub reason: WaitReason,
 }
 
 /// The settlement of a delivery whose attempt was answered.
@@ -39,11 +40,8 @@ pub fn decide(
     };
     match answer.verdict {
         Verdict::Delivered => Settlement::Done,
-        Verdict::Throttled { .. } => {
-            defer(delivery, resume.at, resume.slot, WaitReason::Hold(HoldCause::Throttled))
-        }
-        Verdict::BudgetSpent { .. } => {
-            defer(delivery, resume.at, resume.slot, WaitReason::MonthlyBudget)
+        Verdict::Throttled { .. } | Verdict::BudgetSpent { .. } => {
+            defer(delivery, resume.at, resume.slot, resume.reason)
         }
         Verdict::Refused => dead(DeadReason::Refused),
         Verdict::RobotGone => dead(DeadReason::RobotGone),
@@ -175,13 +173,14 @@ mod tests {
     use super::*;
     use crate::{
         domain::{
-            Degradation, Event, EventContent, EventId, Part, Platform, PublishedMessage, RobotId,
-            SubscriptionId,
+            Degradation, Event, EventContent, EventId, HoldCause, Part, Platform, PublishedMessage,
+            RobotId, SubscriptionId,
         },
         settings::Section as _,
     };
 
     const NOW: Timestamp = Timestamp::from_unix_millis(1_000_000);
+    const HELD: WaitReason = WaitReason::Hold(HoldCause::Budget);
 
     fn at(seconds: u64) -> Timestamp {
         NOW.after(Duration::from_secs(seconds))
@@ -222,7 +221,7 @@ mod tests {
             ..RetryPolicy::by_default().unwrap()
         };
         let answer = AttemptOutcome::new(verdict, "c", "d");
-        let resume = ResumePosition { at: at(60), slot: Some(at(1)) };
+        let resume = ResumePosition { at: at(60), slot: Some(at(1)), reason: HELD };
         decide(&delivery(attempts, expires_in), &answer, &policy, NOW, resume, 0.0)
     }
 
@@ -243,13 +242,8 @@ mod tests {
             (Verdict::Refused, 1, 900, dead(DeadReason::Refused)),
             (Verdict::RobotGone, 1, 900, dead(DeadReason::RobotGone)),
             (Verdict::Security, 1, 900, dead(DeadReason::Security)),
-            (
-                Verdict::Throttled { wait: None },
-                0,
-                900,
-                deferred(at(1), WaitReason::Hold(HoldCause::Throttled)),
-            ),
-            (spent, 0, 900, deferred(at(1), WaitReason::MonthlyBudget)),
+            (Verdict::Throttled { wait: None }, 0, 900, deferred(at(1), HELD)),
+            (spent, 0, 900, deferred(at(1), HELD)),
             (again(None), 1, 900, Settlement::Retried { until: at(5) }),
             (again(None), 2, 900, Settlement::Retried { until: at(15) }),
             (again(Some(100)), 2, 900, Settlement::Retried { until: at(100) }),

@@ -219,3 +219,25 @@ async fn what_a_message_was_to_cover_waits_for_its_order_if_the_message_is_not_s
     assert!(daemon.terminate().success());
     assert_eq!(stored_reasons(&publisher, "5m").await, ["order", "order"]);
 }
+
+#[tokio::test]
+async fn a_used_up_month_is_a_hold_of_a_robot_without_a_group_and_a_month_of_one_with_a_group() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
+    let home = Home::new(broker, &emulator.url(), "[delay]\ntiers = [\"1s\", \"10m\"]\n");
+    home.subscribe("alone", "dingtalk", "ding-0001", &[]);
+    home.subscribe("together", "dingtalk", "ding-0002", &["--group", "acme"]);
+    let spent = json!({"errcode": 90020, "errmsg": "used up"});
+    emulator.fault(json!({"kind": "answer", "status": 200, "body": spent})).await;
+    let daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    for (topic, reason) in [("alone", "hold_budget"), ("together", "monthly_budget")] {
+        // The second message finds what the answer to the first one has begun.
+        for stored in 1..=2 {
+            publisher.publish(topic, &json!({"message": "x"})).await;
+            until("it waits", SOON, || async { publisher.depth("delay.10m").await == stored })
+                .await;
+        }
+        assert_eq!(stored_reasons(&publisher, "10m").await, [reason; 2], "{topic}");
+    }
+    assert!(daemon.terminate().success());
+}

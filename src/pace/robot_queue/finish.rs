@@ -10,7 +10,9 @@ use std::time::Duration;
 use super::{PacingLimits, RobotQueue};
 use crate::{
     domain::{HoldCause, Timestamp, Verdict, WaitReason},
-    pace::{Deferral, EndedHold, Hold, QueuePosition, hold::WaitBounds, slot_schedule::Slot},
+    pace::{
+        Deferral, EndedHold, Hold, QueuePosition, Resume, hold::WaitBounds, slot_schedule::Slot,
+    },
 };
 
 /// The longest answer time that the plan expects. A longer one is a fault.
@@ -44,7 +46,7 @@ pub(in crate::pace) struct Finished {
     pub(in crate::pace) held: Option<Hold>,
     pub(in crate::pace) was_held: bool,
     pub(in crate::pace) lifted: Option<Hold>,
-    pub(in crate::pace) resume: Option<Timestamp>,
+    pub(in crate::pace) resume: Option<Resume>,
 }
 
 /// The bounds of a hold; `None` for a used-up month, where the platform decides the wait.
@@ -123,11 +125,21 @@ impl RobotQueue {
                 Some(HoldCause::Budget) if in_group => {
                     self.count_in_broker(WaitReason::MonthlyBudget);
                 }
-                Some(cause) => finished.held = self.refused(now, cause, verdict, rules),
+                Some(cause) => {
+                    finished.held = self.refused(now, cause, verdict, rules);
+                    if let (Some(hold), Verdict::Throttled { .. } | Verdict::BudgetSpent { .. }) =
+                        (self.hold, verdict)
+                    {
+                        self.count_in_broker(WaitReason::Hold(hold.cause));
+                    }
+                }
             }
         }
         self.wake_first();
-        finished.resume = self.hold.map(|hold| hold.until).filter(|until| *until > now);
+        finished.resume = self
+            .hold
+            .filter(|hold| hold.until >= now)
+            .map(|hold| Resume { at: hold.until, reason: WaitReason::Hold(hold.cause) });
         finished
     }
 
@@ -140,14 +152,8 @@ impl RobotQueue {
         rules: &PacingLimits<'_>,
     ) -> Option<Hold> {
         let (asked, bounds) = match verdict {
-            Verdict::Throttled { wait } => {
-                self.count_in_broker(WaitReason::Hold(cause));
-                (wait, bounds(cause, rules))
-            }
-            Verdict::BudgetSpent { wait } => {
-                self.count_in_broker(WaitReason::Hold(cause));
-                (None, Some(WaitBounds { least: wait, most: wait }))
-            }
+            Verdict::Throttled { wait } => (wait, bounds(cause, rules)),
+            Verdict::BudgetSpent { wait } => (None, Some(WaitBounds { least: wait, most: wait })),
             _ => {
                 self.consecutive_refusals = self.consecutive_refusals.saturating_add(1);
                 if self.consecutive_refusals < rules.health.after && self.hold.is_none() {

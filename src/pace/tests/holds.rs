@@ -12,7 +12,9 @@ async fn a_refusal_for_speed_holds_the_robot_and_each_further_one_twice_as_long(
     for expected in [60, 120, 200, 200] {
         let changes = asking(1).at(QueuePosition::Head).sent(&pace, THROTTLED).await;
         assert_eq!(changes.held.map(|hold| hold.wait.as_secs()), Some(expected));
-        assert_eq!(changes.resume, Some(pace.now().after(Duration::from_secs(expected))));
+        let at = pace.now().after(Duration::from_secs(expected));
+        let reason = WaitReason::Hold(HoldCause::Throttled);
+        assert_eq!(changes.resume, Some(Resume { at, reason }));
         assert!(wait(&pace, asking(1).later(&pace).await) >= expected);
         assert_eq!(pace.robots()[0].hold.map(|hold| hold.cause), Some(HoldCause::Throttled));
         tokio::time::advance(Duration::from_secs(expected)).await;

@@ -38,7 +38,7 @@ async fn waiting_deliveries_of_a_digest_share_one_slot_and_leave_as_one() {
                     one.notify
                         .send(CoalescedOutcome::Sent(SendOutcome {
                             answer,
-                            resume: T0,
+                            resume: Resume { at: T0, reason: WaitReason::Order },
                             omitted: crate::domain::FeatureSet::EMPTY,
                         }))
                         .unwrap();

@@ -54,6 +54,34 @@ async fn while_a_robot_is_held_its_deliveries_wait_for_the_hold_and_its_cause_is
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refused_delivery_waits_for_what_is_really_held_and_is_counted_so() {
+    let spent = Verdict::BudgetSpent { wait: Duration::from_secs(900) };
+    let held_before = Some(Verdict::RobotGone);
+    let group = Some("acme".parse::<GroupName>().unwrap());
+    for (before, verdict, group, reason) in [
+        (None, THROTTLED, None, WaitReason::Hold(HoldCause::Throttled)),
+        (None, spent, None, WaitReason::Hold(HoldCause::Budget)),
+        (None, spent, group, WaitReason::MonthlyBudget),
+        (held_before, THROTTLED, None, WaitReason::Hold(HoldCause::RobotGone)),
+        (held_before, spent, None, WaitReason::Hold(HoldCause::RobotGone)),
+    ] {
+        let health = HealthPolicy { after: 1, ..HealthPolicy::by_default().unwrap() };
+        let pace = with(PaceSettings { health, ..settings(&[(2, 600)], (600, 3600)) });
+        let refused = Asking { group, ..asking(1) }.go(&pace).await;
+        let other = asking(1).go(&pace).await;
+        let _ = before.map(|verdict| other.finish(verdict, Duration::ZERO));
+        let changes = refused.finish(verdict, Duration::ZERO);
+        assert_eq!(changes.resume.map(|resume| resume.reason), Some(reason), "{verdict:?}");
+        // A robot shows its counts as long as it has a slot.
+        let behind = asking(1).later(&pace).await;
+        let mut waits = WaitCounts::default();
+        waits[reason] += 1;
+        waits[behind.reason] += 1;
+        assert_eq!(pace.robots()[0].waits, waits, "{verdict:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hold_that_begins_while_a_delivery_waits_in_memory_is_its_reason() {
     let pace = with(settings(&[(2, 60)], (600, 3600)));
     let first = asking(1).go(&pace).await;
