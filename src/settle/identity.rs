@@ -110,7 +110,7 @@ impl DedupIdentity {
     }
 
     fn of(key: LedgerKey, event: EventId, generation: u32, recorded: RecordedMessage) -> Self {
-        let RecordedMessage { is_closed, done, .. } = recorded;
+        let RecordedMessage { is_closed, done } = recorded;
         let (generated, done) = (None, done.into());
         Self { key, event, generation, generated, is_closed, done, in_flight_guard: None }
     }
@@ -157,7 +157,7 @@ impl DedupIdentity {
         in_flight_guard: InFlightGuard,
         ledger: &dyn Ledger,
     ) -> Result<Self, LedgerUnavailable> {
-        let RecordedMessage { is_closed, done, .. } = ledger.lookup(self.key).await?;
+        let RecordedMessage { is_closed, done } = ledger.lookup(self.key).await?;
         let in_flight_guard = Some(in_flight_guard);
         Ok(Self { in_flight_guard, is_closed, done: done.into(), ..self })
     }
@@ -223,13 +223,14 @@ async fn known(
     today: LedgerKey,
     before: impl FnOnce() -> [u8; 16],
 ) -> Result<(LedgerKey, RecordedMessage), LedgerUnavailable> {
-    let recorded = ledger.lookup(today).await?;
-    if recorded.is_known {
-        return Ok((today, recorded));
+    let mut key = today;
+    if !ledger.contains(today).await? {
+        let earlier = LedgerKey(before());
+        if ledger.contains(earlier).await? {
+            key = earlier;
+        }
     }
-    let key = LedgerKey(before());
-    let earlier = ledger.lookup(key).await?;
-    Ok(if earlier.is_known { (key, earlier) } else { (today, recorded) })
+    Ok((key, ledger.lookup(key).await?))
 }
 
 #[cfg(test)]

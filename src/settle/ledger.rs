@@ -45,8 +45,6 @@ pub enum LedgerRecord {
 /// What the ledger has recorded of one message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordedMessage {
-    /// Whether it has any record of the message.
-    pub is_known: bool,
     /// Whether all deliveries of the message are recorded as settled.
     pub is_closed: bool,
     /// The finished marks, if the message is not closed.
@@ -70,10 +68,13 @@ pub struct ClaimedMessage {
 #[error(transparent)]
 pub struct LedgerUnavailable(pub Box<dyn std::error::Error + Send + Sync>);
 
-/// The ledger of settled deliveries.
+/// The ledger of settled deliveries. Answers include every [`Ledger::append`] that has returned.
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// What is recorded of a message. It includes every [`Ledger::append`] that has returned.
+    /// Whether it has any record of a message.
+    fn contains(&self, key: LedgerKey) -> PortFuture<'_, Result<bool, LedgerUnavailable>>;
+
+    /// What is recorded of a message.
     fn lookup(&self, key: LedgerKey) -> PortFuture<'_, Result<RecordedMessage, LedgerUnavailable>>;
 
     /// Claims an unfinished message of that content that may still come back. Each one is claimed

@@ -87,14 +87,17 @@ impl Index {
         }
     }
 
+    pub(super) fn contains(&self, key: LedgerKey) -> bool {
+        self.unfinished.contains_key(&key) || self.is_closed(key)
+    }
+
     pub(super) fn lookup(&self, key: LedgerKey) -> RecordedMessage {
-        let is_closed = self.closed.iter().any(|(_, closed)| closed.contains(&key));
-        let unfinished = self.unfinished.get(&key);
-        RecordedMessage {
-            is_known: is_closed || unfinished.is_some(),
-            is_closed,
-            done: unfinished.map(|found| found.done.clone()).unwrap_or_default(),
-        }
+        let done = self.unfinished.get(&key).map(|found| found.done.clone()).unwrap_or_default();
+        RecordedMessage { is_closed: self.is_closed(key), done }
+    }
+
+    fn is_closed(&self, key: LedgerKey) -> bool {
+        self.closed.iter().any(|(_, closed)| closed.contains(&key))
     }
 
     /// Claims an unfinished message of that content. Each one is claimed at most once in a session.
