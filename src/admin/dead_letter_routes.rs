@@ -16,7 +16,7 @@ use super::{
     body::JsonBody,
     wire::{DeadLetterDetail, DeadOutcome, DeadPage, DeadQuery, DeadRequest, DeadSummary},
 };
-use crate::broker::DeadLetterAction;
+use crate::{broker::DeadLetterAction, domain::refused_value};
 
 /// The routes below `under`: `/v1` for the API, `/console/api` for the console.
 pub(super) fn routes(under: &str) -> Router<Admin> {
@@ -97,5 +97,8 @@ fn describe_request(request: &DeadRequest) -> String {
 
 /// A query holds no credential, so the parser's error may be repeated.
 fn read(query: DeadQueryResult) -> Result<DeadQuery, ApiError> {
-    query.map(|Query(query)| query).map_err(|mistake| ApiError::Invalid(mistake.body_text()))
+    query.map(|Query(query)| query).map_err(|mistake| {
+        let text = mistake.body_text();
+        ApiError::Invalid(refused_value(&text).unwrap_or(text))
+    })
 }

@@ -4,10 +4,6 @@
 //!
 //! Not here: the counters (`telemetry`), and the shape (`wire/overview.rs`).
 
-use std::collections::BTreeMap;
-
-use enum_map::{EnumArray, EnumMap};
-
 use super::{
     Admin,
     dead_letters::rfc3339,
@@ -16,7 +12,7 @@ use super::{
 };
 use crate::{
     broker::DeadQueue,
-    domain::{DeadQueueStats, DeadReason, Platform, SettlementKind, VerdictKind},
+    domain::{DeadQueueStats, Platform, SettlementKind},
     pace::RobotStatus,
     telemetry::PlatformCounts,
 };
@@ -25,14 +21,14 @@ use crate::{
 pub(super) fn overview(admin: &Admin, robots: &[RobotStatus]) -> Overview {
     let counts = admin.telemetry.counts();
     let flow = |(platform, of): (Platform, &PlatformCounts)| PlatformFlow {
-        platform: platform.to_string(),
+        platform,
         done: of.settled[SettlementKind::Done],
         deferred: of.settled[SettlementKind::Deferred],
         retried: of.settled[SettlementKind::Retried],
         dead: of.settled[SettlementKind::Dead],
         dropped: of.settled[SettlementKind::Dropped],
-        attempts: named(of.attempts, VerdictKind::as_str),
-        reasons: named(of.reasons, DeadReason::as_str),
+        attempts: of.attempts.into_iter().collect(),
+        reasons: of.reasons.into_iter().map(|(reason, count)| (reason.into(), count)).collect(),
     };
     Overview {
         at: admin.pace.timeline().wall_now().unix_millis(),
@@ -57,8 +53,8 @@ fn dead(seen: &[DeadQueueStats]) -> Option<DeadLettersNow> {
         || seen.iter().flat_map(|queue| queue.counts.iter().map(|count| (queue.platform, count)));
     let mut rows: Vec<_> = counts()
         .map(|(platform, count)| DeadRow {
-            platform: platform.map(|platform| platform.to_string()),
-            reason: count.reason.as_str().to_owned(),
+            platform,
+            reason: count.reason.clone(),
             count: count.letters,
             oldest: count.oldest.map(rfc3339),
         })
@@ -67,7 +63,7 @@ fn dead(seen: &[DeadQueueStats]) -> Option<DeadLettersNow> {
     let queues = DeadQueue::all().map(|queue| {
         let seen = seen.iter().find(|seen| seen.platform == queue.platform());
         DeadQueueNow {
-            queue: queue.to_string(),
+            queue,
             letters: seen.map(DeadQueueStats::letters),
             counted_at: seen.map(|seen| seen.at.unix_millis()),
         }
@@ -93,17 +89,10 @@ fn busy(robots: &[RobotStatus]) -> RobotActivity {
     }
 }
 
-fn named<K: EnumArray<u64>>(
-    counts: EnumMap<K, u64>,
-    name: impl Fn(K) -> &'static str,
-) -> BTreeMap<String, u64> {
-    counts.into_iter().map(|(key, count)| (name(key).to_owned(), count)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Timestamp;
+    use crate::domain::{DeadReason, Timestamp};
 
     #[test]
     fn dead_letters_are_counted_by_platform_and_reason_with_the_oldest_of_each() {
@@ -118,29 +107,23 @@ mod tests {
         wecom.add(DeadReason::RobotGone.into(), Some(at(61)));
         event.add(DeadReason::Undecodable.into(), None);
         let told = dead(&[wecom, event]).unwrap();
-        let rows: Vec<_> = told
-            .rows
-            .iter()
-            .map(|row| (row.platform.as_deref(), row.reason.as_str(), row.count))
-            .collect();
+        let rows: Vec<_> =
+            told.rows.iter().map(|row| (row.platform, row.reason.as_str(), row.count)).collect();
         let expected = [
-            (Some("wecom"), "robot_gone", 2),
-            (Some("wecom"), "expired", 1),
+            (Some(Platform::WeCom), "robot_gone", 2),
+            (Some(Platform::WeCom), "expired", 1),
             (None, "undecodable", 1),
         ];
         assert_eq!((told.letters, rows.as_slice()), (4, expected.as_slice()));
         assert_eq!(told.oldest.as_deref(), Some("1970-01-01T00:00:07Z"));
-        let queues: Vec<_> = told
-            .queues
-            .iter()
-            .map(|one| (one.queue.as_str(), one.letters, one.counted_at))
-            .collect();
+        let queues: Vec<_> =
+            told.queues.iter().map(|one| (one.queue, one.letters, one.counted_at)).collect();
         let not = |queue| (queue, None, None);
         let counted = |queue, letters| (queue, Some(letters), Some(99_000));
         let expected = DeadQueue::all().map(|queue| match queue {
-            DeadQueue::Platform(Platform::WeCom) => counted("wecom", 3),
-            DeadQueue::Event => counted("event", 1),
-            other => not(other.as_str()),
+            DeadQueue::Platform(Platform::WeCom) => counted(queue, 3),
+            DeadQueue::Event => counted(queue, 1),
+            other => not(other),
         });
         assert_eq!(queues, expected.collect::<Vec<_>>());
     }

@@ -21,7 +21,7 @@ pub use self::{
     console::{RobotsPage, RobotsQuery, SessionView, SignIn},
     dead::{
         DeadLetterDetail, DeadLetterView, DeadOutcome, DeadPage, DeadQuery, DeadRequest,
-        DeadSummary, SummaryRow,
+        DeadSummary, InvalidFilterValue, SummaryRow, filter_value,
     },
     explain::{ExplainRequest, ExplainResponse, Explanation, PartView, UndecodableView},
     overview::{DeadLettersNow, DeadQueueNow, DeadRow, Overview, PlatformFlow, RobotActivity},

@@ -7,7 +7,7 @@
 use std::{fmt, str::FromStr};
 
 use super::topology::Topology;
-use crate::domain::{Platform, UnknownPlatform};
+use crate::domain::{Platform, UnknownPlatform, serde_by_text};
 
 /// A dead queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -56,6 +56,8 @@ impl fmt::Display for DeadQueue {
         f.pad(self.as_str())
     }
 }
+
+serde_by_text!(DeadQueue);
 
 /// A text that does not name a dead queue.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

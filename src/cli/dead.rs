@@ -10,7 +10,7 @@ mod interrupt;
 mod list;
 mod show;
 
-use std::sync::Arc;
+use std::{fmt::Display, str::FromStr, sync::Arc};
 
 use self::interrupt::Interrupt;
 pub(super) use self::show::told;
@@ -22,7 +22,10 @@ use super::{
     output::{bar, print_status},
 };
 use crate::{
-    admin::{dead_letters::dead_filter, wire::DeadQuery},
+    admin::{
+        dead_letters::dead_filter,
+        wire::{DeadQuery, filter_value},
+    },
     app,
     broker::{DeadLetter, DeadLetterAction, DeadLetterFilter, DeadQueues, ScanReport, Topology},
     clock::Clock,
@@ -68,7 +71,7 @@ pub(super) async fn run(config: &Config, command: args::Dead) -> Result<(), Fail
 
 /// Refuses to act on all dead letters unless `--all` is given.
 fn named(which: &DeadFilterArgs, all: bool) -> Result<(), Failure> {
-    if all || !which.id.is_empty() || !query(which).is_everything() {
+    if all || !which.id.is_empty() || !query(which)?.is_everything() {
         return Ok(());
     }
     Err(Failure::Usage(
@@ -76,22 +79,29 @@ fn named(which: &DeadFilterArgs, all: bool) -> Result<(), Failure> {
     ))
 }
 
-fn query(which: &DeadFilterArgs) -> DeadQuery {
+fn query(which: &DeadFilterArgs) -> Result<DeadQuery, Failure> {
     let which = which.clone();
-    DeadQuery {
-        platform: which.platform,
-        reason: which.reason,
+    Ok(DeadQuery {
+        platform: value("platform", which.platform)?,
+        reason: value("reason", which.reason)?,
         code: which.code,
         topic: which.topic,
-        robot: which.robot,
-        subscription: which.subscription,
+        robot: value("robot", which.robot)?,
+        subscription: value("subscription", which.subscription)?,
         event: which.event,
         generation: which.generation,
         text: which.text,
         older_than: which.older_than,
         newer_than: which.newer_than,
         ..DeadQuery::default()
-    }
+    })
+}
+
+fn value<T: FromStr<Err: Display>>(
+    field: &'static str,
+    text: Option<String>,
+) -> Result<Option<T>, Failure> {
+    filter_value(field, text.as_deref()).map_err(|mistake| Failure::Usage(mistake.to_string()))
 }
 
 /// The dead queues, and the filter of their letters.
@@ -103,8 +113,8 @@ struct DeadLetterReader {
 
 impl DeadLetterReader {
     async fn begin(config: &Config, which: &DeadFilterArgs) -> Result<Self, Failure> {
-        let filter =
-            dead_filter(&query(which), &which.id, Clock::System.now()).map_err(backend::failure)?;
+        let filter = dead_filter(&query(which)?, &which.id, Clock::System.now())
+            .map_err(backend::failure)?;
         if let Some(StoredReason::Unknown(name)) = &filter.reason {
             let known = every().map(DeadReason::as_str).collect::<Vec<_>>().join(", ");
             print_status(&format!(

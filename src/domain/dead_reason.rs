@@ -6,7 +6,7 @@
 //! Not here: which failure has which reason (`settle/decide.rs`), the advice for each
 //! (`platforms/advice.rs`).
 
-use std::fmt;
+use std::{convert::Infallible, fmt, str::FromStr};
 
 use enum_map::Enum;
 
@@ -127,6 +127,14 @@ impl StoredReason {
 impl fmt::Display for StoredReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+impl FromStr for StoredReason {
+    type Err = Infallible;
+
+    fn from_str(name: &str) -> Result<Self, Infallible> {
+        Ok(Self::named(name))
     }
 }
 

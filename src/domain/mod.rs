@@ -101,6 +101,7 @@ pub use template::{
     Audience, InvalidTemplateName, Template, TemplateEngine, TemplateName, UnknownAudience,
     UnknownTemplateEngine,
 };
+pub(crate) use text_form::serde_by_text;
 pub use text_form::{invalid_value, refused_value};
 pub use timestamp::Timestamp;
 pub use topic::{InvalidTopicName, TopicName};

@@ -8,11 +8,12 @@
 
 use std::fmt::Display;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::de;
 
 use super::{
     Audience, Format, GroupName, Language, LongTextPolicy, OverflowPolicy, Platform, QuietHours,
-    RobotId, SubscriptionId, SubscriptionState, TemplateEngine, TemplateName, TopicName,
+    RobotId, StoredReason, SubscriptionId, SubscriptionState, TemplateEngine, TemplateName,
+    TopicName,
 };
 
 /// The marks around a sentence of ours: start and end of text. A sentence contains neither.
@@ -35,19 +36,22 @@ pub fn refused_value(error: &impl Display) -> Option<String> {
 /// Implements `Serialize` by `Display` and `Deserialize` by `FromStr`.
 macro_rules! serde_by_text {
     ($($name:ty),+ $(,)?) => {$(
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
             }
         }
 
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?.parse().map_err(invalid_value)
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <String as serde::Deserialize>::deserialize(deserializer)?;
+                text.parse().map_err($crate::domain::invalid_value)
             }
         }
     )+};
 }
+
+pub(crate) use serde_by_text;
 
 serde_by_text!(
     Audience,
@@ -59,6 +63,7 @@ serde_by_text!(
     Platform,
     QuietHours,
     RobotId,
+    StoredReason,
     SubscriptionId,
     SubscriptionState,
     TemplateEngine,

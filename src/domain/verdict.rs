@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use enum_map::Enum;
 
-use super::MessageFeature;
+use super::{MessageFeature, every};
 
 /// The meaning of one attempt's outcome. It is a value rather than an error, because a refusal is
 /// an ordinary outcome.
@@ -41,7 +41,7 @@ pub enum Verdict {
 }
 
 /// A verdict without its details.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Enum)]
 pub enum VerdictKind {
     /// [`Verdict::Delivered`].
     Delivered,
@@ -76,6 +76,12 @@ impl Verdict {
 }
 
 impl VerdictKind {
+    /// The verdict with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        every::<Self>().find(|kind| kind.as_str() == name)
+    }
+
     /// The name in metrics, logs and dead letters.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -7,7 +7,7 @@
 use crate::{
     admin::{ApiError, wire::DeadQuery},
     broker::DeadLetterFilter,
-    domain::{InvalidLetterId, StoredReason, Timestamp, duration},
+    domain::{InvalidLetterId, Timestamp, duration},
 };
 
 /// The filter of a query. Ages count back from `now`. An error says which value is wrong.
@@ -20,13 +20,13 @@ pub fn dead_filter(
         read(name, text, duration).map(|span| span.map(|span| now.before(span)))
     };
     Ok(DeadLetterFilter {
-        queue: parsed("platform", &query.platform)?,
+        queue: query.platform,
         ids: ids.iter().map(|id| letter_id(id)).collect::<Result<_, _>>()?,
         topic: query.topic.clone(),
-        reason: query.reason.as_deref().map(|name| StoredReason::named(name.trim())),
+        reason: query.reason.clone(),
         code: query.code.clone(),
-        robot: parsed("robot", &query.robot)?,
-        subscription: parsed("subscription", &query.subscription)?,
+        robot: query.robot,
+        subscription: query.subscription,
         event: query.event.clone(),
         generation: query.generation,
         text: query.text.clone().filter(|text| !text.is_empty()),
@@ -46,13 +46,6 @@ pub fn letter_id(text: &str) -> Result<String, ApiError> {
     } else {
         Err(ApiError::Invalid(InvalidLetterId(text.to_owned()).to_string()))
     }
-}
-
-fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
-    name: &str,
-    text: &Option<String>,
-) -> Result<Option<T>, ApiError> {
-    read(name, text, str::parse)
 }
 
 fn read<T, E: std::fmt::Display>(

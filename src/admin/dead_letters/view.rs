@@ -28,7 +28,7 @@ pub fn view(letter: &DeadLetter) -> DeadLetterView {
     DeadLetterView {
         id: letter.id.clone(),
         platform: letter.platform,
-        reason: letter.reason.to_string(),
+        reason: letter.reason.clone(),
         code: letter.code.clone(),
         detail: letter.detail.clone(),
         advice: advice(letter).to_owned(),

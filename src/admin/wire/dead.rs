@@ -4,10 +4,15 @@
 //!
 //! Not here: reading a filter and filling a view (`admin/dead_letters/filter.rs`, `…/view.rs`).
 
-use serde::{Deserialize, Serialize};
+use std::{fmt::Display, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use crate::domain::{Platform, RobotId, SubscriptionId};
+use crate::{
+    broker::DeadQueue,
+    domain::{Platform, RobotId, StoredReason, SubscriptionId, invalid_value},
+};
 
 /// A filter for dead letters; a missing field matches all. It is the query of `GET /v1/dead` and
 /// `GET /v1/dead/summary`, and a part of [`DeadRequest`].
@@ -15,11 +20,11 @@ use crate::domain::{Platform, RobotId, SubscriptionId};
 #[serde(default, deny_unknown_fields)]
 pub struct DeadQuery {
     /// Of this platform; `event` for messages that were not a readable event.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub platform: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "platform")]
+    pub platform: Option<DeadQueue>,
     /// With this reason.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "reason")]
+    pub reason: Option<StoredReason>,
     /// With this code, of the platform or of roomcast.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
@@ -27,11 +32,11 @@ pub struct DeadQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
     /// For this robot.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub robot: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "robot")]
+    pub robot: Option<RobotId>,
     /// For this subscription.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub subscription: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "subscription")]
+    pub subscription: Option<SubscriptionId>,
     /// Of this event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event: Option<String>,
@@ -70,6 +75,44 @@ impl DeadQuery {
     }
 }
 
+/// A value of a filter that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{field}: {mistake}")]
+pub struct InvalidFilterValue {
+    field: &'static str,
+    mistake: String,
+}
+
+/// Reads a value of a filter from its text, without the blanks around it.
+///
+/// # Errors
+///
+/// If the text is not such a value.
+pub fn filter_value<T: FromStr<Err: Display>>(
+    field: &'static str,
+    text: Option<&str>,
+) -> Result<Option<T>, InvalidFilterValue> {
+    let value = text.map(|text| text.trim().parse()).transpose();
+    value.map_err(|mistake: T::Err| InvalidFilterValue { field, mistake: mistake.to_string() })
+}
+
+/// Reads fields of a filter, each by its own name.
+macro_rules! read_fields {
+    ($($field:ident: $value:ty),+ $(,)?) => {$(
+        fn $field<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<$value>, D::Error> {
+            let text = Option::<String>::deserialize(reader)?;
+            filter_value(stringify!($field), text.as_deref()).map_err(invalid_value)
+        }
+    )+};
+}
+
+read_fields!(
+    platform: DeadQueue,
+    reason: StoredReason,
+    robot: RobotId,
+    subscription: SubscriptionId,
+);
+
 /// One dead letter.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct DeadLetterView {
@@ -78,7 +121,7 @@ pub struct DeadLetterView {
     /// The platform; `null` for a message that was not a readable event.
     pub platform: Option<Platform>,
     /// The reason.
-    pub reason: String,
+    pub reason: StoredReason,
     /// The code, of the platform or of roomcast.
     pub code: String,
     /// The platform's message, redacted.
@@ -226,6 +269,30 @@ pub struct DeadOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::refused_value;
+
+    #[test]
+    fn a_filter_is_written_as_it_is_read_and_a_wrong_value_is_named_with_its_field() {
+        let read = |text: &str| serde_json::from_str::<DeadQuery>(text);
+        let id = "0123456789abcdef0123456789abcdef";
+        for (text, written) in [
+            (r#"{"platform":" event "}"#, r#"{"platform":"event"}"#),
+            (r#"{"platform":null,"reason":"haunted"}"#, r#"{"reason":"haunted"}"#),
+            (r#"{"platform":"lark","reason":"expired"}"#, ""),
+            (&format!(r#"{{"robot":"{id}","subscription":"{id}"}}"#), ""),
+        ] {
+            let written = if written.is_empty() { text } else { written };
+            assert_eq!(serde_json::to_string(&read(text).unwrap()).unwrap(), written);
+        }
+        for (text, says) in [
+            (r#"{"platform":"slack"}"#, "platform: unknown platform \"slack\": use "),
+            (r#"{"robot":"r"}"#, "robot: "),
+            (r#"{"subscription":""}"#, "subscription: "),
+        ] {
+            let refused = refused_value(&read(text).unwrap_err()).unwrap();
+            assert!(refused.starts_with(says), "{refused}");
+        }
+    }
 
     #[test]
     fn what_every_letter_has_names_none() {

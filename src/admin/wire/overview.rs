@@ -6,9 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::RobotView;
+use crate::{
+    broker::DeadQueue,
+    domain::{Platform, StoredReason, VerdictKind},
+};
 
 /// `GET /v1/overview`: the daemon at one moment.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -55,7 +59,7 @@ pub struct DeadLettersNow {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct DeadQueueNow {
     /// Its platform, or `event` for messages that were not a readable event.
-    pub queue: String,
+    pub queue: DeadQueue,
     /// How many letters it held; `null` if it was not counted, because
     /// another consumer held its letters.
     pub letters: Option<u64>,
@@ -67,9 +71,9 @@ pub struct DeadQueueNow {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct DeadRow {
     /// Their platform; `null` for events that could not be decoded.
-    pub platform: Option<String>,
+    pub platform: Option<Platform>,
     /// The reason.
-    pub reason: String,
+    pub reason: StoredReason,
     /// How many letters.
     pub count: u64,
     /// When the oldest was given up, as RFC 3339; `null` if no letter has that time.
@@ -80,7 +84,7 @@ pub struct DeadRow {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct PlatformFlow {
     /// The platform.
-    pub platform: String,
+    pub platform: Platform,
     /// Delivered.
     pub done: u64,
     /// Deferred because of a limit.
@@ -92,9 +96,26 @@ pub struct PlatformFlow {
     /// Dropped, because the subscription was removed or paused.
     pub dropped: u64,
     /// Attempts made, by verdict.
-    pub attempts: BTreeMap<String, u64>,
+    #[serde(serialize_with = "write_attempts", deserialize_with = "read_attempts")]
+    pub attempts: BTreeMap<VerdictKind, u64>,
     /// Dead letters, by reason.
-    pub reasons: BTreeMap<String, u64>,
+    pub reasons: BTreeMap<StoredReason, u64>,
+}
+
+fn write_attempts<S: Serializer>(
+    attempts: &BTreeMap<VerdictKind, u64>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(attempts.iter().map(|(verdict, count)| (verdict.as_str(), count)))
+}
+
+/// Reads the counts of known verdicts. A daemon of a later version may count others.
+fn read_attempts<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<VerdictKind, u64>, D::Error> {
+    let counts = BTreeMap::<String, u64>::deserialize(deserializer)?;
+    let known = |(name, count): (String, u64)| Some((VerdictKind::named(&name)?, count));
+    Ok(counts.into_iter().filter_map(known).collect())
 }
 
 /// A summary of the robots.

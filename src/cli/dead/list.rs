@@ -129,7 +129,7 @@ fn row(letter: DeadLetterView) -> [String; 10] {
     [
         letter.id,
         letter.platform.map_or_else(|| "event".to_owned(), |platform| platform.to_string()),
-        letter.reason,
+        letter.reason.to_string(),
         letter.code,
         letter.topic,
         letter.attempts.to_string(),

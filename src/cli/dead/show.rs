@@ -116,7 +116,7 @@ fn facts(detail: &DeadLetterDetail, name: Option<&str>, now: jiff::Timestamp) ->
     let mut lines: Vec<_> = [
         ("id", view.id.clone()),
         ("what to do", view.advice.clone()),
-        ("reason", view.reason.clone()),
+        ("reason", view.reason.to_string()),
         ("code", view.code.clone()),
         ("detail", view.detail.clone()),
         ("platform", or_none(view.platform)),

@@ -21,10 +21,12 @@ impl TopState {
         let rows = self.rows(place);
         let row = place.chosen(&rows)?;
         Some(match &place.view {
-            View::Overview | View::Robots | View::Holds => View::Robot(rows.get(row)?.clone()),
+            View::Overview | View::Robots | View::Holds => {
+                View::Robot(rows.get(row)?.parse().ok()?)
+            }
             View::Dead => {
                 let kind = place.kinds().get(row)?;
-                View::Letters(Box::new(of_kind(kind)), kind_name(kind))
+                View::Letters(Box::new(of_kind(kind)?), kind_name(kind))
             }
             View::Robot(_) | View::Letters(..) => View::Letter(rows.get(row)?.clone()),
             View::Budgets | View::Letter(_) => return None,
@@ -41,7 +43,7 @@ impl TopState {
                 (format!("all that are {what}"), (**which).clone(), Vec::new())
             }
             (View::Robot(id), true) => {
-                let which = DeadQuery { robot: Some(id.clone()), ..everything };
+                let which = DeadQuery { robot: Some(*id), ..everything };
                 (format!("all for robot {id}"), which, Vec::new())
             }
             (View::Letters(..) | View::Robot(_), false) => {
@@ -50,7 +52,7 @@ impl TopState {
             }
             (View::Dead, false) => {
                 let kind = place.kinds().get(place.chosen(&self.rows(place))?)?;
-                (format!("all that are {}", kind_name(kind)), of_kind(kind), Vec::new())
+                (format!("all that are {}", kind_name(kind)), of_kind(kind)?, Vec::new())
             }
             // All dead letters at once can only be redriven from the command
             // line, where `--all` is required.
@@ -87,7 +89,7 @@ impl TopState {
             return;
         };
         self.status_line = None;
-        match self.live.robot(&robot).filter(|known| known.cause.is_some()) {
+        match self.live.robot(robot).filter(|known| known.cause.is_some()) {
             Some(known) => self.dialog = Some(Dialog::Release { robot: Box::new(known.clone()) }),
             None => self.status_line = Some(format!("robot {robot} is not held")),
         }
@@ -100,10 +102,9 @@ impl TopState {
                 ApiQuery::Redrive(dialog::confirmed(request, &would)),
                 format!("redriving {} ({what})", format::letters(would.done)),
             ),
-            (Some(Dialog::Release { robot, .. }), KeyAction::Yes) => (
-                ApiQuery::Release(robot.robot.to_string()),
-                format!("releasing robot {}", robot.robot),
-            ),
+            (Some(Dialog::Release { robot, .. }), KeyAction::Yes) => {
+                (ApiQuery::Release(robot.robot), format!("releasing robot {}", robot.robot))
+            }
             (Some(Dialog::Help(from)), KeyAction::Up) => {
                 self.dialog = Some(Dialog::Help(from.saturating_sub(1)));
                 return Vec::new();

@@ -125,7 +125,7 @@ fn body_of(
         View::Holds => robots::holds(frame, area, top, chosen, theme),
         View::Budgets => budgets::draw(frame, area, top, chosen, theme),
         View::Dead => letters::kinds(frame, area, top, place, chosen, theme),
-        View::Robot(id) => robots::one(frame, area, top, place, id, chosen, theme),
+        View::Robot(id) => robots::one(frame, area, top, place, *id, chosen, theme),
         View::Letters(..) => letters::list(frame, area, top, place, chosen, theme),
         View::Letter(_) => {
             drawn.last_line = letters::one(frame, area, top, place, theme);
@@ -211,7 +211,7 @@ fn path(top: &TopState, width: usize) -> Option<String> {
     let steps: Vec<_> = top
         .path()
         .map(|view| match view {
-            View::Robot(id) => format!("robot {}", short(id, 120, 0)),
+            View::Robot(id) => format!("robot {}", short(&id.to_string(), 120, 0)),
             View::Letters(_, what) => format::line(what),
             View::Letter(id) => format!("letter {}", short(id, 120, 0)),
             of_a_tab => TABS

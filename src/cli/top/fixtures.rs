@@ -15,7 +15,7 @@ use crate::{
         DeadRow, DeadSummary, GroupView, Overview, PlatformFlow, RobotActivity, RobotView,
         SubscriptionView, SummaryRow,
     },
-    domain::{HoldCause, WaitReason},
+    domain::{DeadReason, HoldCause, Platform, VerdictKind, WaitReason},
 };
 
 /// 2026-11-25, 03:01 UTC.
@@ -25,20 +25,23 @@ pub(super) const HELD: &str = "5e0c7d21a9b84f36c1d2e3f405162738";
 const BUSY: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
 
 pub(super) fn overview() -> Overview {
-    let flow = |platform: &str, done, deferred, dead| PlatformFlow {
-        platform: platform.to_owned(),
+    let flow = |platform, done, deferred, dead| PlatformFlow {
+        platform,
         done,
         deferred,
         retried: 3,
         dead,
         dropped: 0,
         attempts: BTreeMap::from([
-            ("delivered".to_owned(), done),
-            ("throttled".to_owned(), 2),
-            ("robot_gone".to_owned(), dead),
-            ("try_again".to_owned(), 3),
+            (VerdictKind::Delivered, done),
+            (VerdictKind::Throttled, 2),
+            (VerdictKind::RobotGone, dead),
+            (VerdictKind::TryAgain, 3),
         ]),
-        reasons: BTreeMap::from([("robot_gone".to_owned(), dead), ("poison".to_owned(), 0)]),
+        reasons: BTreeMap::from([
+            (DeadReason::RobotGone.into(), dead),
+            (DeadReason::Poison.into(), 0),
+        ]),
     };
     Overview {
         at: NOW,
@@ -50,10 +53,10 @@ pub(super) fn overview() -> Overview {
         events_undecodable: 1,
         events_unheard: 0,
         platforms: vec![
-            flow("dingtalk", 120_400, 900, 0),
-            flow("dingtalk_internal", 0, 0, 0),
-            flow("lark", 33_010, 0, 0),
-            flow("wecom", 20_007, 14_400, 37),
+            flow(Platform::DingTalk, 120_400, 900, 0),
+            flow(Platform::DingTalkInternal, 0, 0, 0),
+            flow(Platform::Lark, 33_010, 0, 0),
+            flow(Platform::WeCom, 20_007, 14_400, 37),
         ],
         robots: RobotActivity {
             known: 3,
@@ -67,14 +70,14 @@ pub(super) fn overview() -> Overview {
 }
 
 fn dead() -> DeadLettersNow {
-    let row = |platform: Option<&str>, reason: &str, count| DeadRow {
-        platform: platform.map(str::to_owned),
-        reason: reason.to_owned(),
+    let row = |platform, reason: DeadReason, count| DeadRow {
+        platform,
+        reason: reason.into(),
         count,
         oldest: Some("2026-11-24T20:00:00Z".to_owned()),
     };
     let queue = |queue: &str, letters: Option<u64>| DeadQueueNow {
-        queue: queue.to_owned(),
+        queue: queue.parse().unwrap(),
         letters,
         counted_at: letters.map(|_| NOW - 9_000),
     };
@@ -82,9 +85,9 @@ fn dead() -> DeadLettersNow {
         letters: 1_039,
         oldest: Some("2026-11-24T20:00:00Z".to_owned()),
         rows: vec![
-            row(Some("wecom"), "robot_gone", 1_000),
-            row(Some("lark"), "robot_gone", 37),
-            row(None, "undecodable", 2),
+            row(Some(Platform::WeCom), DeadReason::RobotGone, 1_000),
+            row(Some(Platform::Lark), DeadReason::RobotGone, 37),
+            row(None, DeadReason::Undecodable, 2),
         ],
         queues: vec![
             queue("dingtalk", None),
@@ -155,7 +158,7 @@ pub(super) fn pulse(seconds: u64) -> Pulse {
     overview.events += seconds * 12;
     for flow in &mut overview.platforms {
         flow.done += seconds * 3;
-        *flow.attempts.entry("delivered".to_owned()).or_default() += seconds * 3;
+        *flow.attempts.entry(VerdictKind::Delivered).or_default() += seconds * 3;
     }
     Pulse { overview, robots: Some(robots()), groups: Some(groups()) }
 }
@@ -204,7 +207,7 @@ pub(super) fn letter(id: &str, says: &str) -> DeadLetterView {
     DeadLetterView {
         id: id.to_owned(),
         platform: Some("lark".parse().unwrap()),
-        reason: "security".to_owned(),
+        reason: DeadReason::Security.into(),
         code: "19021".to_owned(),
         detail: "sign match fail or timestamp is not within one hour from current time".to_owned(),
         advice: "the signature does not fit: \

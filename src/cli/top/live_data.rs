@@ -4,9 +4,12 @@
 //!
 //! Not here: fetching the snapshots (`requests.rs`, `state.rs`).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use crate::admin::wire::{GroupView, Overview, RobotView};
+use crate::{
+    admin::wire::{GroupView, Overview, PlatformFlow, RobotView},
+    domain::{RobotId, StoredReason, VerdictKind},
+};
 
 /// Rates are averages over this many milliseconds: long enough to be
 /// steady, short enough to be current.
@@ -39,7 +42,7 @@ pub(super) struct Rates {
     /// In the order of the overview; for each platform: delivered, deferred, retried, dead.
     pub(super) platforms: Vec<[f64; 4]>,
     /// By verdict.
-    pub(super) attempts: Vec<(String, f64)>,
+    pub(super) attempts: Vec<(VerdictKind, f64)>,
 }
 
 impl LiveData {
@@ -88,10 +91,10 @@ impl LiveData {
     }
 
     /// A robot's state, if it is busy or held.
-    pub(super) fn robot(&self, id: &str) -> Option<&RobotView> {
+    pub(super) fn robot(&self, id: RobotId) -> Option<&RobotView> {
         let few =
             self.overview().map(|overview| overview.robots.slowest.as_slice()).unwrap_or_default();
-        self.robots().unwrap_or(few).iter().find(|robot| robot.robot.to_string() == id)
+        self.robots().unwrap_or(few).iter().find(|robot| robot.robot == id)
     }
 
     /// The rates; `None` before there are two snapshots to compare.
@@ -124,22 +127,22 @@ impl LiveData {
 }
 
 /// Attempts on all platforms, by verdict.
-pub(super) fn attempts(overview: &Overview) -> Vec<(String, u64)> {
+pub(super) fn attempts(overview: &Overview) -> Vec<(VerdictKind, u64)> {
     summed(overview, |flow| &flow.attempts)
 }
 
 /// Dead letters of all platforms, by reason.
-pub(super) fn reasons(overview: &Overview) -> Vec<(String, u64)> {
+pub(super) fn reasons(overview: &Overview) -> Vec<(StoredReason, u64)> {
     summed(overview, |flow| &flow.reasons)
 }
 
-fn summed(
+fn summed<K: Clone + Ord>(
     overview: &Overview,
-    of: impl Fn(&crate::admin::wire::PlatformFlow) -> &std::collections::BTreeMap<String, u64>,
-) -> Vec<(String, u64)> {
-    let mut sums = std::collections::BTreeMap::new();
-    for (name, count) in overview.platforms.iter().flat_map(of) {
-        *sums.entry(name.clone()).or_insert(0) += count;
+    of: impl Fn(&PlatformFlow) -> &BTreeMap<K, u64>,
+) -> Vec<(K, u64)> {
+    let mut sums = BTreeMap::new();
+    for (key, count) in overview.platforms.iter().flat_map(of) {
+        *sums.entry(key.clone()).or_insert(0) += count;
     }
     sums.into_iter().collect()
 }

@@ -5,9 +5,13 @@
 //! Not here: moving between views (`state.rs`), and drawing them (`draw.rs`).
 
 use super::requests::{ApiQuery, ApiResponse};
-use crate::admin::wire::{
-    DeadLetterDetail, DeadLetterView, DeadPage, DeadQuery, DeadSummary, SubscriptionView,
-    SummaryRow,
+use crate::{
+    admin::wire::{
+        DeadLetterDetail, DeadLetterView, DeadPage, DeadQuery, DeadSummary, SubscriptionView,
+        SummaryRow,
+    },
+    broker::DeadQueue,
+    domain::{RobotId, StoredReason},
 };
 
 /// The views.
@@ -20,7 +24,7 @@ pub(super) enum View {
     /// Dead letters by platform, reason and code.
     Dead,
     /// One robot: its hold and its dead letters.
-    Robot(String),
+    Robot(RobotId),
     /// The dead letters of a filter, and a name for them.
     Letters(Box<DeadQuery>, String),
     /// One letter with all its details.
@@ -62,7 +66,7 @@ impl ViewState {
         match &self.view {
             View::Overview | View::Robots | View::Holds | View::Budgets => None,
             View::Dead => Some(ApiQuery::Summary),
-            View::Robot(id) => Some(ApiQuery::Robot(id.clone())),
+            View::Robot(id) => Some(ApiQuery::Robot(*id)),
             View::Letters(which, _) => Some(ApiQuery::Letters((**which).clone())),
             View::Letter(id) => Some(ApiQuery::Letter(id.clone())),
         }
@@ -127,24 +131,32 @@ pub(super) fn kind_name(row: &SummaryRow) -> String {
     values.join(" ")
 }
 
-/// The filter for the letters of a kind.
-pub(super) fn of_kind(row: &SummaryRow) -> DeadQuery {
-    let value = |name, without: &str| {
-        let value = row.values.get(name)?;
-        Some(value.as_str().unwrap_or(without).to_owned())
+/// The filter for the letters of a kind; `None` for a platform of another version. A filter without
+/// its platform would match other letters too.
+pub(super) fn of_kind(row: &SummaryRow) -> Option<DeadQuery> {
+    let value = |name| row.values.get(name).map(|value| value.as_str().unwrap_or_default());
+    let queue = |name: &str| match name {
+        "" => Some(DeadQueue::Event),
+        name => name.parse().ok(),
     };
-    DeadQuery {
-        platform: value("platform", "event"),
-        reason: value("reason", ""),
-        code: value("code", ""),
+    Some(DeadQuery {
+        platform: match value("platform") {
+            Some(name) => Some(queue(name)?),
+            None => None,
+        },
+        reason: value("reason").map(StoredReason::named),
+        code: value("code").map(str::to_owned),
         ..DeadQuery::default()
-    }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::top::fixtures;
+    use crate::{
+        cli::top::fixtures,
+        domain::{DeadReason, Platform},
+    };
 
     #[test]
     fn a_selected_row_stays_selected_when_rows_move() {
@@ -164,16 +176,19 @@ mod tests {
     #[test]
     fn a_kind_of_letters_is_requested_by_its_common_values() {
         let [kind, event, ..] = &fixtures::summary().rows[..] else { panic!("two kinds") };
-        let which = of_kind(kind);
+        let which = of_kind(kind).unwrap();
         assert_eq!(
-            (which.platform.as_deref(), which.reason.as_deref()),
-            (Some("wecom"), Some("robot_gone"))
+            (which.platform, which.reason),
+            (Some(DeadQueue::Platform(Platform::WeCom)), Some(DeadReason::RobotGone.into()))
         );
         assert_eq!(
-            of_kind(event).platform.as_deref(),
-            Some("event"),
+            of_kind(event).unwrap().platform,
+            Some(DeadQueue::Event),
             "what was no event has no platform"
         );
+        let mut later = fixtures::summary().rows.remove(0);
+        later.values.insert("platform".to_owned(), "telegraph".into());
+        assert_eq!(of_kind(&later), None, "not the letters of all platforms");
         assert_ne!(kind_name(kind), kind_name(event));
     }
 }

@@ -16,6 +16,7 @@ use crate::{
         client::{Client, in_path},
         exit::Failure,
     },
+    domain::RobotId,
 };
 
 /// How many letters a list shows; filters of the command line find the others.
@@ -41,13 +42,13 @@ pub(super) enum ApiQuery {
     /// Dead letters.
     Letters(DeadQuery),
     /// A robot's subscriptions and dead letters.
-    Robot(String),
+    Robot(RobotId),
     /// One letter with all its details.
     Letter(String),
     /// A redrive, or its dry run.
     Redrive(DeadRequest),
     /// The end of a hold.
-    Release(String),
+    Release(RobotId),
 }
 
 /// The answers, one kind for each request.
@@ -72,7 +73,7 @@ pub(super) async fn ask(client: &Client, question: ApiQuery) -> Result<ApiRespon
         ApiQuery::Summary => ApiResponse::Summary(client.get("/v1/dead/summary").await?),
         ApiQuery::Letters(which) => ApiResponse::Letters(client.get(&letters(which)).await?),
         ApiQuery::Robot(id) => {
-            let path = format!("/v1/subscriptions?robot={}&limit={SUBSCRIPTIONS}", in_path(&id));
+            let path = format!("/v1/subscriptions?robot={id}&limit={SUBSCRIPTIONS}");
             let page: SubscriptionPage = client.get(&path).await?;
             let which = DeadQuery { robot: Some(id), ..DeadQuery::default() };
             ApiResponse::Robot {
@@ -87,8 +88,7 @@ pub(super) async fn ask(client: &Client, question: ApiQuery) -> Result<ApiRespon
             ApiResponse::Redriven(client.post("/v1/dead/redrive", &request).await?)
         }
         ApiQuery::Release(id) => {
-            let released: Released =
-                client.post(&format!("/v1/robots/{}/release", in_path(&id)), &()).await?;
+            let released: Released = client.post(&format!("/v1/robots/{id}/release"), &()).await?;
             ApiResponse::Released { was_held: released.was_held }
         }
     })
@@ -110,11 +110,12 @@ fn letters(which: DeadQuery) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::DeadReason;
 
     #[test]
     fn a_filter_is_asked_for_as_the_api_reads_it() {
         let which = DeadQuery {
-            reason: Some("robot_gone".to_owned()),
+            reason: Some(DeadReason::RobotGone.into()),
             topic: Some("db & disk".to_owned()),
             ..DeadQuery::default()
         };

@@ -13,7 +13,7 @@ use super::{
     requests::{ApiQuery, ApiRequest, ApiResponse},
     state::TopState,
 };
-use crate::{admin::wire::DeadQuery, cli::exit::Failure};
+use crate::{admin::wire::DeadQuery, cli::exit::Failure, domain::DeadReason};
 
 fn top() -> TopState {
     let mut top = TopState::new(NOW, 1000);
@@ -89,7 +89,7 @@ fn a_robot_leads_to_its_letters_and_a_letter_is_shown_whole() {
     let mut top = top();
     top.press(KeyAction::Tab(2));
     let robot = only(top.press(KeyAction::Open));
-    assert_eq!(robot.question, ApiQuery::Robot(HELD.to_owned()));
+    assert_eq!(robot.question, ApiQuery::Robot(HELD.parse().unwrap()));
     let found = ApiResponse::Robot {
         subscriptions: vec![fixtures::subscription()],
         letters: fixtures::page(),
@@ -99,7 +99,7 @@ fn a_robot_leads_to_its_letters_and_a_letter_is_shown_whole() {
     let letter = only(top.press(KeyAction::Open));
     assert_eq!(letter.question, ApiQuery::Letter("letter-2".to_owned()));
     top.press(KeyAction::Back);
-    assert_eq!(view(&top), View::Robot(HELD.to_owned()));
+    assert_eq!(view(&top), View::Robot(HELD.parse().unwrap()));
     top.apply(letter.number, Ok(ApiResponse::Letter(Box::new(fixtures::detail()))));
     assert!(
         matches!(top.current_view().unwrap().found, ViewData::Robot { .. }),
@@ -117,8 +117,8 @@ fn a_kind_of_letters_leads_to_those_letters() {
         panic!("letters are asked for")
     };
     assert_eq!(
-        (which.reason.as_deref(), which.code.as_deref()),
-        (Some("robot_gone"), Some("93000"))
+        (which.reason, which.code.as_deref()),
+        (Some(DeadReason::RobotGone.into()), Some("93000"))
     );
 }
 
@@ -149,8 +149,8 @@ fn a_redrive_counts_then_asks_then_does_it_then_says_what_happened() {
     assert_eq!(
         done.which,
         DeadQuery {
-            platform: Some("wecom".to_owned()),
-            reason: Some("robot_gone".to_owned()),
+            platform: Some("wecom".parse().unwrap()),
+            reason: Some(DeadReason::RobotGone.into()),
             code: Some("93000".to_owned()),
             ..DeadQuery::default()
         }
@@ -235,7 +235,7 @@ fn a_release_asks_first_and_only_about_robots_that_are_held() {
     let Some(Dialog::Release { robot, .. }) = &top.dialog else { panic!("no question") };
     assert_eq!(robot.robot.to_string(), HELD);
     let asked = only(top.press(KeyAction::Yes));
-    assert_eq!(asked.question, ApiQuery::Release(HELD.to_owned()));
+    assert_eq!(asked.question, ApiQuery::Release(HELD.parse().unwrap()));
     top.apply(asked.number, Ok(ApiResponse::Released { was_held: true }));
     assert!(top.status_line.clone().unwrap().starts_with("released"));
 }

@@ -125,7 +125,7 @@ pub(super) fn list(
     let row = |letter: &DeadLetterView| {
         vec![
             ago(letter.dead_at.as_deref(), top.now),
-            letter.reason.clone(),
+            letter.reason.to_string(),
             format::line(&letter.code),
             letter.platform.map_or_else(|| "event".to_owned(), |platform| platform.to_string()),
             format::line(&letter.topic),

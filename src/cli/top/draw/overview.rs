@@ -24,6 +24,7 @@ use crate::{
         live_data::{Rates, reasons},
         state::TopState,
     },
+    domain::VerdictKind,
 };
 
 /// Shown before there are two snapshots to compare.
@@ -84,7 +85,7 @@ pub(super) fn draw(
     frame.render_widget(Paragraph::new(events(overview, rates.as_ref(), width, theme)), head);
     let flows = overview.platforms.iter().enumerate().map(|(at, flow)| {
         let per_second = rates.as_ref().and_then(|rates| rates.platforms.get(at));
-        let mut row = vec![flow.platform.clone()];
+        let mut row = vec![flow.platform.to_string()];
         row.extend((0..4).map(|column| {
             let rate = per_second.and_then(|of| of.get(column));
             rate.map_or_else(|| UNKNOWN.to_owned(), |rate| format::rate(*rate))
@@ -139,17 +140,17 @@ fn attempts(rates: Option<&Rates>) -> String {
         return format!("Attempts/s  {UNKNOWN}");
     };
     let verdicts = [
-        "delivered",
-        "throttled",
-        "try_again",
-        "refused",
-        "robot_gone",
-        "security",
-        "budget_spent",
+        VerdictKind::Delivered,
+        VerdictKind::Throttled,
+        VerdictKind::TryAgain,
+        VerdictKind::Refused,
+        VerdictKind::RobotGone,
+        VerdictKind::Security,
+        VerdictKind::BudgetSpent,
     ];
     let said = verdicts.iter().filter_map(|verdict| {
         let (_, rate) = rates.attempts.iter().find(|(name, _)| name == verdict)?;
-        Some(format!("{verdict}{UNBROKEN}{}", format::rate(*rate)))
+        Some(format!("{}{UNBROKEN}{}", verdict.as_str(), format::rate(*rate)))
     });
     format!("Attempts/s  {}", said.collect::<Vec<_>>().join("  "))
 }

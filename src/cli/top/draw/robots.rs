@@ -26,7 +26,7 @@ use crate::{
         navigation::{ViewData, ViewState},
         state::TopState,
     },
-    domain::SubscriptionState,
+    domain::{RobotId, SubscriptionState},
 };
 
 /// From this many columns on, ids are shown completely.
@@ -150,15 +150,14 @@ pub(super) fn one(
     area: Rect,
     top: &TopState,
     place: &ViewState,
-    id: &str,
+    id: RobotId,
     chosen: Option<usize>,
     theme: Theme,
 ) -> usize {
     let width = usize::from(area.width).saturating_sub(2);
     let tall = area.height >= TALL;
     // On a low screen the path above names the robot already, and the list needs the space.
-    let mut facts =
-        if tall { vec![Line::raw(format!(" robot {}", format::line(id)))] } else { Vec::new() };
+    let mut facts = if tall { vec![Line::raw(format!(" robot {id}"))] } else { Vec::new() };
     match top.live.robot(id) {
         None => facts.push(Line::raw(" neither busy nor held: nothing waits for it")),
         Some(robot) => facts.extend(known(robot, width, tall, theme)),
