@@ -11,13 +11,14 @@
 //! Owns the format of these files, and that a restored store contains no subscription that was
 //! removed after the backup.
 //!
-//! Not here: the format of rows, slots and templates (`row.rs`, `key_slot.rs`, `templates.rs`).
+//! Not here: the frames in them (`backup_file.rs`), the format of rows, slots and templates
+//! (`row.rs`, `key_slot.rs`, `templates.rs`).
 
 use std::{
     collections::HashSet,
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, BufReader, BufWriter, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    fs::{self, DirBuilder},
+    io::{self, Write},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ListCursor, StoreError, StoreRefusal, StoreSettings,
+    backup_file::{Frames, begin, create, end, frame},
     db::Db,
     engine,
     key_slot::{self, KeySlot, KeySlotContent},
@@ -42,9 +44,6 @@ const KEYS_MAGIC: &[u8; 16] = b"roomcast keys  1";
 const TEMPLATES_MAGIC: &[u8; 16] = b"roomcast tmpls 1";
 /// The backup format that is written. Format 1 has no templates.
 const BACKUP_FORMAT: u8 = 2;
-/// Upper bound of a frame, in bytes. Name, keyword and mentions of a row arrive in one request of
-/// at most 64 KiB. A template has at most 256 KiB.
-const FRAME_BYTES_MAX: usize = 320 * 1024;
 
 /// The description of a backup: its `backup.json`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -382,67 +381,4 @@ fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)
-}
-
-fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
-}
-
-fn begin(path: &Path, magic: &[u8; 16]) -> io::Result<BufWriter<File>> {
-    let mut writer = BufWriter::with_capacity(1 << 20, create(path)?);
-    writer.write_all(magic)?;
-    Ok(writer)
-}
-
-fn end(writer: BufWriter<File>) -> io::Result<()> {
-    writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
-}
-
-/// A frame on the disk: length 4 bytes · CRC 4 bytes · content.
-fn frame(writer: &mut impl Write, content: &[u8]) -> io::Result<()> {
-    let length = u32::try_from(content.len()).map_err(io::Error::other)?;
-    writer.write_all(&length.to_be_bytes())?;
-    writer.write_all(&crc32fast::hash(content).to_be_bytes())?;
-    writer.write_all(content)
-}
-
-struct Frames {
-    reader: BufReader<File>,
-}
-
-impl Frames {
-    fn open(path: &Path, magic: &[u8; 16]) -> io::Result<Self> {
-        let mut reader = BufReader::with_capacity(1 << 20, File::open(path)?);
-        let mut found = [0; 16];
-        reader.read_exact(&mut found)?;
-        if found != *magic {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "it does not begin as such a file does",
-            ));
-        }
-        Ok(Self { reader })
-    }
-
-    /// The next content, or `None` at the end of the file.
-    fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let broken = || io::Error::new(io::ErrorKind::InvalidData, "it is damaged");
-        let mut head = [0; 8];
-        match self.reader.read(&mut head)? {
-            0 => return Ok(None),
-            read => self.reader.read_exact(head.get_mut(read..).unwrap_or_default())?,
-        }
-        let (length, check) = head.split_first_chunk::<4>().ok_or_else(broken)?;
-        let length = usize::try_from(u32::from_be_bytes(*length)).map_err(io::Error::other)?;
-        if length > FRAME_BYTES_MAX {
-            return Err(broken());
-        }
-        let mut content = vec![0; length];
-        self.reader.read_exact(&mut content)?;
-        if crc32fast::hash(&content).to_be_bytes() == check {
-            Ok(Some(content))
-        } else {
-            Err(broken())
-        }
-    }
 }

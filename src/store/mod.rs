@@ -17,6 +17,7 @@
 //! Not here: the sealing of records (`crypto/`), the lookups that fan-out needs (`fanout/`).
 
 mod backup;
+mod backup_file;
 mod cache;
 mod clock_readings;
 mod compaction;
