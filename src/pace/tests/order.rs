@@ -4,6 +4,8 @@
 //!
 //! Not here: holds (`holds.rs`), and overflow (`overflow.rs`).
 
+use tokio::task::JoinSet;
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -52,10 +54,10 @@ async fn waiting_deliveries_leave_before_new_ones_and_in_the_order_of_their_slot
         "it may not take the slot of the first"
     );
     // The second came back too early. The first came back after it, and still leaves first.
-    let order = Arc::new(Mutex::new(Vec::new()));
+    let (order, mut sent) = (Arc::new(Mutex::new(Vec::new())), JoinSet::new());
     for (name, later) in [("second", second), ("first", first)] {
         let (pace, order) = (pace.clone(), Arc::clone(&order));
-        tokio::spawn(async move {
+        sent.spawn(async move {
             let _ = asking(1)
                 .at(QueuePosition::AtSlot(later.slot.unwrap()))
                 .sent(&pace, Verdict::Delivered)
@@ -64,7 +66,7 @@ async fn waiting_deliveries_leave_before_new_ones_and_in_the_order_of_their_slot
         });
         settle().await;
     }
-    tokio::time::sleep(Duration::from_secs(61)).await;
+    sent.join_all().await;
     assert_eq!(*order.lock().unwrap(), ["first", "second"]);
 }
 
