@@ -241,14 +241,7 @@ impl Pipeline {
         }
         let now = parts.clock.now();
         let (id, redriven) = (identity.event.clone(), identity.generation > 0);
-        let known = DecodeContext {
-            id,
-            received_at: now,
-            expires_at: None,
-            redriven,
-            urgent,
-            platform: None,
-        };
+        let known = DecodeContext { redriven, urgent, ..DecodeContext::new(id, now) };
         let event = match parts.decoder.decode(published, known) {
             Ok(event) => Arc::new(event),
             Err(refused) => {

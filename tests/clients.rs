@@ -95,14 +95,7 @@ fn sent(platform: Platform, event: &Value, signed: Option<(Timestamp, &str)>) ->
         ..PublishedMessage::default()
     };
     let now = signed.map_or(Timestamp::from_unix_millis(0), |(at, _)| at);
-    let known = DecodeContext {
-        id: EventId::new("e"),
-        received_at: now,
-        expires_at: None,
-        redriven: false,
-        urgent: false,
-        platform: None,
-    };
+    let known = DecodeContext::new(EventId::new("e"), now);
     let event = Decoder::new(settings, TemplateRegistry::default())
         .decode(published, known)
         .map_err(|refused| refused.1)

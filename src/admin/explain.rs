@@ -99,14 +99,9 @@ impl Explainer {
             content_encoding: request.content_encoding.clone(),
             ..PublishedMessage::default()
         });
-        let known = DecodeContext {
-            id: EventId::from_bytes(EventId::random_bytes()),
-            received_at: self.clock.now(),
-            expires_at: None,
-            redriven: false,
-            urgent: request.urgent,
-            platform: None,
-        };
+        let id = EventId::from_bytes(EventId::random_bytes());
+        let known =
+            DecodeContext { urgent: request.urgent, ..DecodeContext::new(id, self.clock.now()) };
         self.decoder.decode(published, known).map_err(|refused| UndecodableView {
             code: refused.1.code.to_owned(),
             detail: refused.1.detail,

@@ -68,6 +68,12 @@ pub struct DecodeContext {
 }
 
 impl DecodeContext {
+    /// The facts about an event that is received now, for all platforms.
+    #[must_use]
+    pub const fn new(id: EventId, received_at: Timestamp) -> Self {
+        Self { id, received_at, expires_at: None, redriven: false, urgent: false, platform: None }
+    }
+
     /// A placeholder without content for an unreadable event, so that its delivery can become a
     /// dead letter.
     ///

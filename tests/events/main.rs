@@ -34,14 +34,7 @@ fn decoder() -> Decoder {
 }
 
 fn known() -> DecodeContext {
-    DecodeContext {
-        id: EventId::new("e"),
-        received_at: Timestamp::from_unix_millis(0),
-        expires_at: None,
-        redriven: false,
-        urgent: false,
-        platform: None,
-    }
+    DecodeContext::new(EventId::new("e"), Timestamp::from_unix_millis(0))
 }
 
 fn subscription(platform: Platform) -> Subscription {

@@ -123,14 +123,7 @@ fn decode(case: &Case) -> Result<Event, Refused> {
         };
         templates = templates.with_text(template, false).unwrap().unwrap();
     }
-    let known = DecodeContext {
-        id: EventId::new("e"),
-        received_at: Timestamp::from_unix_millis(0),
-        expires_at: None,
-        redriven: false,
-        urgent: false,
-        platform: None,
-    };
+    let known = DecodeContext::new(EventId::new("e"), Timestamp::from_unix_millis(0));
     let decoder = Decoder::new(settings, TemplateRegistry::new(templates));
     let decoded = decoder.decode(decoder.ensure_message_id(case.published.clone()), known);
     decoded.map_err(|refused| Refused { code: refused.1.code.to_owned(), detail: refused.1.detail })

@@ -46,14 +46,7 @@ fn decoder() -> Decoder {
 }
 
 fn known() -> DecodeContext {
-    DecodeContext {
-        id: EventId::new("e1"),
-        received_at: Timestamp::from_unix_millis(1_000_000),
-        expires_at: None,
-        redriven: false,
-        urgent: false,
-        platform: None,
-    }
+    DecodeContext::new(EventId::new("e1"), Timestamp::from_unix_millis(1_000_000))
 }
 
 fn decode_for(platform: Option<Platform>, topic: &str, body: &str) -> Result<Event, Undecodable> {
