@@ -63,7 +63,7 @@ async fn eleven_hundred_half_open_connections_stop_no_delivery_no_socket_and_no_
     let bearer = format!("Bearer {TOKEN}");
     let headers = [("authorization", bearer.as_str())];
     let asked = http(&address, "GET", "/v1/subscriptions?limit=1", &headers, "");
-    let answer = timeout(Duration::from_secs(5), asked).await.expect("another caller is answered");
+    let answer = timeout(Duration::from_secs(15), asked).await.expect("another caller is answered");
     assert_eq!(answer.status, 200, "{}", answer.body);
     let metrics = get(&home.path("admin.sock"), "/metrics").await;
     let value = |name: &str| {

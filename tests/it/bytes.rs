@@ -164,7 +164,8 @@ async fn events_without_room_in_memory_wait_in_the_broker_and_all_arrive() {
     let (began, limit) = (Instant::now(), if is_long() { SOON * 8 } else { SOON });
     until("all arrive", limit, || async { emulator.count("accepted").await == all }).await;
     println!("all arrived in {} s", began.elapsed().as_secs());
-    until("all are settled", SOON, || async { publisher.depth("publish").await == 0 }).await;
+    let events = format!("{}.publish", home.prefix);
+    until("all are settled", SOON, || async { broker.messages(&events) == 0 }).await;
     let after = peak(&daemon);
     println!("{all} events of 256 KiB: {before} MiB before, {after} MiB at most");
     assert!(after < before + more, "{before} MiB before, {after} MiB at most");
@@ -177,9 +178,9 @@ async fn events_without_room_in_memory_wait_in_the_broker_and_all_arrive() {
 async fn large_deliveries_that_wait_for_their_slots_keep_no_room_from_those_that_may_leave_now() {
     const IDLE: [&str; 5] = ["i0", "i1", "i2", "i3", "i4"];
     let (broker, emulator) =
-        (broker::for_large_bodies().await, Emulator::start(&["--window-seconds", "20"]).await);
+        (broker::for_large_bodies().await, Emulator::start(&["--window-seconds", "60"]).await);
     // A delivery with a slot returns long before its slot.
-    let settings = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"5/20s\"]\n\
+    let settings = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"5/60s\"]\n\
         [delay]\ntiers = [\"1s\"]\n\
         [retry]\ndelays = [\"1s\"]\njitter = 0.0\n";
     let home = Home::new(broker, &emulator.url(), settings)
@@ -214,8 +215,9 @@ async fn large_deliveries_that_wait_for_their_slots_keep_no_room_from_those_that
         waits.push(tried[1] - tried[0]);
     }
     println!("tried again after {waits:?} ms");
-    // The delay is one second.
-    assert!(waits.iter().all(|wait| *wait < 3500), "{waits:?}");
+    // The delay is one second. A delivery that waits for the room of the others waits for their
+    // slots, a minute.
+    assert!(waits.iter().all(|wait| *wait < 20_000), "{waits:?}");
     assert!(daemon.terminate().success());
 }
 
@@ -280,20 +282,21 @@ async fn dead_letters_with_large_bodies_are_looked_at_and_redriven_few_at_a_time
 async fn a_slow_redrive_of_large_letters_is_not_taken_for_a_broker_that_is_silent() {
     let (broker, emulator) = (broker::for_large_bodies().await, Emulator::start(&[]).await);
     let home = Home::new(broker, &emulator.url(), "")
-        .with("dead_count_every", "heartbeat = \"3s\"\ndead_count_every");
+        .with("dead_count_every", "heartbeat = \"8s\"\ndead_count_every");
     let subscription = home.subscribe("ops", "wecom", "wecom-001", &[]);
     assert!(home.start().await.terminate().success());
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
-    for number in 0..4 {
+    for number in 0..3 {
         publisher
             .bury(&[Letter { body: vec![b'a'; 8 * MIB], ..Letter::number(number, &subscription) }])
             .await;
     }
     // While one waits for its turn the next is not read, for longer than the broker may be silent.
-    let said = home.ok(&["dead", "redrive", "--all", "--rate", "15/m"], "");
-    assert!(said.starts_with("4 redriven"), "{said}");
-    assert_eq!(
-        (publisher.depth("dead.wecom").await, publisher.depth("delivery.wecom").await),
-        (0, 4)
-    );
+    let said = home.ok(&["dead", "redrive", "--all", "--rate", "6/m"], "");
+    assert!(said.starts_with("3 redriven"), "{said}");
+    until("all are deliveries again", SOON, || async {
+        let held = broker.held(&home.prefix);
+        (held["dead.wecom"], held["delivery.wecom"]) == (0, 3)
+    })
+    .await;
 }

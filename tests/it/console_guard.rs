@@ -335,7 +335,7 @@ async fn no_more_than_a_few_watch_and_a_daemon_that_stops_lets_them_go() {
     let headers = [("cookie", cookie.as_str()), ("x-roomcast-csrf", csrf.as_str())];
     assert_eq!(http(&address, "DELETE", "/console/api/session", &headers, "").await.status, 204);
     for stream in &mut watchers {
-        let ended = tokio::time::timeout(Duration::from_secs(10), read_to_end(stream)).await;
+        let ended = tokio::time::timeout(Duration::from_secs(30), read_to_end(stream)).await;
         assert!(ended.is_ok(), "who has no session any more is told nothing any more");
     }
     let (cookie, _) = session(&address).await;
@@ -356,7 +356,7 @@ async fn read_until(stream: &mut Stream, text: &str) {
     while !line.contains(text) {
         line.clear();
         let reading = tokio::io::AsyncBufReadExt::read_line(stream, &mut line);
-        let read = tokio::time::timeout(Duration::from_secs(10), reading)
+        let read = tokio::time::timeout(Duration::from_secs(30), reading)
             .await
             .expect("something is told")
             .unwrap();

@@ -4,7 +4,7 @@
 //!
 //! Not here: listing and redriving (`dead_letters.rs`).
 
-use std::{cell::Cell, time::Duration};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -48,19 +48,18 @@ async fn what_lies_in_the_dead_queues_is_known_by_reason_and_age_until_it_is_gon
     let home = Home::new(broker, &emulator.url(), "").with(COUNTED.0, COUNTED.1);
     let (publisher, letters) = with_letters(&home, &broker.url(), 7).await;
     let daemon = home.start().await;
-    until("they are counted", LONG, || async {
-        of_wecom(&daemon, "present", "expired").await == Some(4.0)
-    })
-    .await;
-    assert_eq!(of_wecom(&daemon, "present", "exhausted").await, Some(3.0));
-    assert_eq!(of_wecom(&daemon, "present", "refused").await, Some(0.0));
-    let age = of_wecom(&daemon, "oldest_timestamp_seconds", "expired").await.unwrap();
-    assert!((age - letters[0].dead_at.as_second() as f64).abs() < 1.0, "{age}");
     let overview = || async {
         let overview: Value =
             serde_json::from_str(&get(&home.path("admin.sock"), "/v1/overview").await).unwrap();
         overview["dead"].clone()
     };
+    // The overview has a count after the metrics have it.
+    until("they are counted", LONG, || async { overview().await["letters"] == 7 }).await;
+    assert_eq!(of_wecom(&daemon, "present", "expired").await, Some(4.0));
+    assert_eq!(of_wecom(&daemon, "present", "exhausted").await, Some(3.0));
+    assert_eq!(of_wecom(&daemon, "present", "refused").await, Some(0.0));
+    let age = of_wecom(&daemon, "oldest_timestamp_seconds", "expired").await.unwrap();
+    assert!((age - letters[0].dead_at.as_second() as f64).abs() < 1.0, "{age}");
     let dead = overview().await;
     assert_eq!((&dead["letters"], &dead["rows"][0]["count"]), (&json!(7), &json!(4)), "{dead}");
     assert_eq!(
@@ -73,10 +72,8 @@ async fn what_lies_in_the_dead_queues_is_known_by_reason_and_age_until_it_is_gon
     assert!(counted(&dead), "empty queues are known to be empty: {dead}");
 
     home.ok(&["dead", "discard", "--reason", "expired", "--yes"], "");
-    until("they are gone", LONG, || async {
-        of_wecom(&daemon, "present", "expired").await == Some(0.0)
-    })
-    .await;
+    until("they are gone", LONG, || async { overview().await["letters"] == 3 }).await;
+    assert_eq!(of_wecom(&daemon, "present", "expired").await, Some(0.0));
     assert_eq!(of_wecom(&daemon, "oldest_timestamp_seconds", "expired").await, None);
     home.ok(&["dead", "redrive", "--all"], "");
     until("nothing is left", LONG, || async { overview().await["letters"] == 0 }).await;
@@ -117,10 +114,9 @@ async fn a_daemon_killed_while_it_counts_loses_no_letter() {
     let all = u32::try_from(letters.len()).unwrap();
     for _ in 0..3 {
         let daemon = home.spawn();
-        let taken = Cell::new(0);
         until("it has taken some", LONG, || async {
-            taken.set(all - publisher.depth("dead.wecom").await);
-            taken.get() > 0
+            let (ready, consumers) = publisher.ready_and_consumers("dead.wecom").await;
+            consumers > 0 && ready < all
         })
         .await;
         daemon.kill();
@@ -137,7 +133,10 @@ async fn a_daemon_killed_while_it_counts_loses_no_letter() {
     assert!(drained == ids, "{} of {} are left", drained.len(), ids.len());
 }
 
-/// Each event arrives within a second, in the first session of the daemon.
+/// The longest time of a delivery beside a count that hangs, on a loaded machine.
+const ARRIVES_WITHIN: Duration = Duration::from_secs(15);
+
+/// Each event arrives, in the first session of the daemon.
 async fn deliveries_go_on(
     daemon: &Daemon<'_>,
     emulator: &Emulator,
@@ -147,7 +146,7 @@ async fn deliveries_go_on(
     for number in 0..3 {
         let text = format!("{name} {number}");
         publisher.publish("fine", &json!({"message": text})).await;
-        until("it arrives", Duration::from_secs(1), || emulator.shows("lark-0001", &text)).await;
+        until("it arrives", ARRIVES_WITHIN, || emulator.shows("lark-0001", &text)).await;
     }
     assert_eq!(
         daemon.metric("roomcast_broker_sessions_total").await,
@@ -199,6 +198,9 @@ async fn counting_that_is_cut_off_or_hangs_ends_no_session_and_holds_up_no_deliv
     })
     .await;
     deliveries_go_on(&daemon, &emulator, &publisher, "afterwards").await;
-    assert_eq!(publisher.depth("dead.wecom").await, 6, "every letter is at its place");
+    until("every letter is at its place", LONG, || async {
+        publisher.ready_and_consumers("dead.wecom").await == (6, 0)
+    })
+    .await;
     assert!(daemon.terminate().success());
 }

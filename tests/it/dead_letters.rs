@@ -317,7 +317,7 @@ async fn a_redriven_delivery_respects_its_robots_window() {
         .bury(&(0..70).map(|number| Letter::number(number, &subscription)).collect::<Vec<_>>())
         .await;
     home.ok(&["dead", "redrive", "--all"], "");
-    until("all arrive", SOON, || async { emulator.count("accepted").await == 70 }).await;
+    until("all arrive", SOON * 3, || async { emulator.count("accepted").await == 70 }).await;
     assert_eq!(numbers(&emulator.shown().await["wecom-001"]), (0..70).collect::<Vec<_>>());
     let received = emulator.received().await;
     let refused: Vec<_> = received.iter().filter(|one| one["outcome"] != "accepted").collect();

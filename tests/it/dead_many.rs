@@ -10,7 +10,7 @@
 
 use std::{
     collections::{BTreeSet, HashSet},
-    process::Child,
+    process::{Child, Stdio},
     time::Duration,
 };
 
@@ -21,6 +21,7 @@ use crate::support::{
     broker,
     daemon::Home,
     emulator::Emulator,
+    gate::Gate,
     letters::{Letter, lines, numbers},
     publisher::Publisher,
     until,
@@ -58,6 +59,13 @@ fn kill(mut child: Child) {
     assert!(child.try_wait().unwrap().is_none(), "it is killed in the middle");
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+/// Starts a command that reaches the broker through a gate.
+fn begin_through(gate: &Gate, home: &Home, arguments: &[&str]) -> Child {
+    let mut command = home.command(arguments);
+    command.env("ROOMCAST_BROKER_URL", gate.url()).stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 /// Sends SIGINT, as Ctrl-C does.
@@ -117,7 +125,9 @@ async fn a_redrive_killed_again_and_again_loses_nothing_and_delivers_everything_
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     buried(&publisher, &subscription, count).await;
     for part in 1..=3 {
-        let redriving = home.begin(&["dead", "redrive", "--all"]);
+        // At this rate a redrive lasts for twenty seconds, so it is killed in the middle.
+        let rate = format!("{}/s", count / 20);
+        let redriving = home.begin(&["dead", "redrive", "--all", "--rate", &rate]);
         let enough = (part * count / 10) as u64;
         until("some more arrive", LONG, || async { emulator.count("accepted").await >= enough })
             .await;
@@ -156,14 +166,20 @@ async fn a_discard_killed_in_the_middle_deletes_only_selected_letters() {
     let _daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     let letters = buried(&publisher, &subscription, count).await;
-    let discarding = home.begin(&["dead", "discard", "--reason", "expired", "--yes"]);
-    let ready = async || usize::try_from(publisher.depth("dead.wecom").await).unwrap();
-    // The daemon first selects letters, then returns them, then acts on them. When it takes the
-    // second batch, the first one is done.
-    while ready().await == count {}
-    while ready().await < count {}
-    while ready().await + 256 >= count {}
+    // The command first selects letters, then returns them, then acts on them. A look shows how
+    // many bytes a walk through all of them takes. In the middle of the second walk no more pass.
+    let gate = Gate::before(&broker.url()).await;
+    gate.lets(u64::MAX);
+    let looking = begin_through(&gate, &home, &["dead", "list", "--limit", "1"]);
+    assert!(looking.wait_with_output().unwrap().status.success());
+    gate.lets(gate.passed() * 3 / 2);
+    let discarding =
+        begin_through(&gate, &home, &["dead", "discard", "--reason", "expired", "--yes"]);
+    let queue = format!("{}.dead.wecom", home.prefix);
+    until("some are discarded", LONG, || async { broker.messages(&queue) < count }).await;
+    gate.is_shut().await;
     kill(discarding);
+    gate.lets(u64::MAX);
     let left = returned(&publisher).await;
     assert!(left < count && left > count / 2, "{left} of {count} are left");
     println!("{} of {} letters were deleted when it was killed", count - left, count / 2);
@@ -218,13 +234,13 @@ async fn an_interrupted_look_gives_every_letter_back_to_its_place() {
     let _daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     let letters = buried(&publisher, &subscription, count).await;
-    let listing = home.begin(&["dead", "list", "--json"]);
-    until("it has taken some", LONG, || async {
-        let (ready, consumers) = publisher.ready_and_consumers("dead.wecom").await;
-        consumers > 0 && usize::try_from(ready).unwrap() < count
-    })
-    .await;
+    // Less than a third of them.
+    let gate = Gate::before(&broker.url()).await;
+    gate.lets(4 * 1024 * 1024);
+    let listing = begin_through(&gate, &home, &["dead", "list", "--json"]);
+    gate.is_shut().await;
     interrupt(&listing);
+    gate.lets(u64::MAX);
     let output = listing.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");

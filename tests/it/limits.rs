@@ -32,27 +32,24 @@ async fn a_robot_gets_its_whole_quota_at_once_and_the_rest_later_without_a_refus
         .map(|number| (format!("id-{number}"), json!({"message": format!("m{number}")})))
         .collect();
     publisher.try_publish_all("busy", &events).await.unwrap();
-    until("the first twenty arrive", LATER, || async { emulator.count("accepted").await >= 20 })
-        .await;
     publisher.publish("quiet", &json!({"message": "not held up"})).await;
-    until("the quiet robot is not held up", Duration::from_secs(3), || async {
-        emulator.shown().await.contains_key("ding-quiet")
-    })
-    .await;
     until("all seventy arrive", LATER, || async { emulator.count("accepted").await == 71 }).await;
     assert_eq!(emulator.count("refused").await, 0);
     let deferred = daemon
         .metric("roomcast_deliveries_total{platform=\"dingtalk\",outcome=\"deferred\"}")
         .await;
-    assert!(deferred >= Some(40.0), "they waited in the broker: {deferred:?}");
-    assert!(
+    // A machine that stands still for a window sends another twenty at once.
+    assert!(deferred >= Some(10.0), "they waited in the broker: {deferred:?}");
+    until("all are answered", LATER, || async {
         daemon.metric("roomcast_attempts_total{platform=\"dingtalk\",verdict=\"delivered\"}").await
             == Some(71.0)
-    );
-    let arrivals: Vec<_> =
-        emulator.received().await.into_iter().filter(|one| one["token"] == "ding-busy").collect();
+    })
+    .await;
+    let (quiet, arrivals): (Vec<_>, Vec<_>) =
+        emulator.received().await.into_iter().partition(|one| one["token"] == "ding-quiet");
     let at = |place: usize| arrivals[place]["at_ms"].as_u64().unwrap();
-    assert!(at(19) - at(0) < 1500, "the whole quota leaves at once");
+    let quiet = quiet[0]["at_ms"].as_u64().unwrap();
+    assert!(quiet < at(69), "the quiet robot is not held up until the busy one has all");
     assert!(at(69) - at(0) >= 9000, "the fourth window begins three windows later");
 }
 
@@ -73,7 +70,7 @@ async fn two_topics_with_one_webhook_share_one_quota() {
 }
 
 #[tokio::test]
-async fn a_restart_does_not_forget_sent_messages() {
+async fn a_quota_is_used_at_once_and_a_restart_does_not_forget_sent_messages() {
     let (broker, emulator) =
         (broker::shared().await, Emulator::start(&["--window-seconds", "10"]).await);
     let windows = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/10s\"]\n\
@@ -84,16 +81,19 @@ async fn a_restart_does_not_forget_sent_messages() {
     {
         let daemon = home.start().await;
         publisher = Publisher::connect(&broker.url(), &home.prefix).await;
-        for number in 0..18 {
-            publisher.publish("ops", &json!({"message": format!("before {number}")})).await;
-        }
+        let event = |number| json!({"message": format!("before {number}")});
+        let events: Vec<_> =
+            (0..18).map(|number| (format!("id-{number}"), event(number))).collect();
+        publisher.try_publish_all("ops", &events).await.unwrap();
         until("eighteen arrive", LATER, || async { emulator.count("accepted").await == 18 }).await;
-        until("they are recorded and acked", LATER, || async {
-            daemon.metric("roomcast_deliveries_total{platform=\"wecom\",outcome=\"done\"}").await
-                == Some(18.0)
-        })
-        .await;
+        let queue = format!("{}.publish", home.prefix);
+        until("they are recorded and acked", LATER, || async { broker.messages(&queue) == 0 })
+            .await;
         daemon.kill();
+        let received = emulator.received().await;
+        let at = |place: usize| received[place]["at_ms"].as_u64().unwrap();
+        // Evenly over the window they would take 8.5 s.
+        assert!(at(17) - at(0) < 8_000, "the quota is used at once");
     }
     let _daemon = home.start().await;
     for number in 0..10 {
@@ -118,9 +118,9 @@ async fn a_refusal_for_speed_holds_the_robot_costs_no_attempt_and_ends_in_delive
     home.subscribe("ops", "lark", "lark-0001", &[]);
     let daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
-    for number in 0..8 {
-        publisher.publish("ops", &json!({"message": format!("m{number}")})).await;
-    }
+    let event = |number| json!({"message": format!("m{number}")});
+    let events: Vec<_> = (0..8).map(|number| (format!("id-{number}"), event(number))).collect();
+    publisher.try_publish_all("ops", &events).await.unwrap();
     until("all eight arrive", LATER, || async { emulator.count("accepted").await == 8 }).await;
     assert!(emulator.count("throttled").await > 0, "the platform did refuse");
     assert!(
@@ -160,7 +160,7 @@ async fn a_delivery_that_cannot_leave_within_its_time_to_live_is_a_dead_letter_a
 
 #[tokio::test]
 async fn an_operator_sees_the_learned_penalty_and_can_end_it() {
-    let (broker, emulator) = (broker::shared().await, Emulator::start(&SHORT).await);
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
     emulator.robot("wecom", "wecom-001", json!({"quota": 1})).await;
     let penalty = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"20/3s\"]\n\
         penalty_min = \"5m\"\npenalty_max = \"10m\"\n";
@@ -195,7 +195,8 @@ async fn an_operator_sees_the_learned_penalty_and_can_end_it() {
         "it is not held any longer"
     );
     publisher.publish("ops", &json!({"message": "at once"})).await;
-    until("what comes then leaves at once", Duration::from_secs(10), || async {
+    // Long before the end of the hold.
+    until("what comes then leaves at once", LATER, || async {
         emulator.shown().await["wecom-001"].iter().any(|text| text.contains("at once"))
     })
     .await;

@@ -38,38 +38,39 @@ async fn in_queue(daemon: &Daemon<'_>, queue: &str) -> Option<f64> {
 #[tokio::test]
 async fn a_wait_in_memory_is_distinguished_from_a_wait_in_the_broker() {
     let (broker, emulator) =
-        (broker::shared().await, Emulator::start(&["--window-seconds", "3"]).await);
-    let windows = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = [\"2/3s\"]\n\
-        [pace]\nhold_max = \"4s\"\nmargin = \"200ms\"\n";
+        (broker::shared().await, Emulator::start(&["--window-seconds", "10"]).await);
+    let windows = "[platforms.dingtalk]\nbase_url = \"BASE_URL\"\nwindows = [\"1/10s\"]\n\
+        [pace]\nhold_max = \"12s\"\nmargin = \"200ms\"\n";
     let home = Home::new(broker, &emulator.url(), windows);
     home.subscribe("ops", "dingtalk", "ding-001", &[]);
     let daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
-    for number in 0..6 {
-        publisher.publish("ops", &json!({"message": format!("m{number}")})).await;
-    }
-    until("all six are delivered", SOON, || async {
-        of_dingtalk(&daemon, "delivered_after_seconds_count").await == 6.0
+    let event = |number| json!({"message": format!("m{number}")});
+    let events: Vec<_> = (0..3).map(|number| (format!("id-{number}"), event(number))).collect();
+    publisher.try_publish_all("ops", &events).await.unwrap();
+    until("all three are delivered", SOON, || async {
+        of_dingtalk(&daemon, "delivered_after_seconds_count").await == 3.0
     })
     .await;
-    // Two leave at once; two wait three seconds in memory for their window; two return from the
-    // broker.
-    assert_eq!(of_dingtalk(&daemon, "pace_wait_seconds_count").await, 6.0);
-    assert_eq!(of_dingtalk(&daemon, "first_attempt_after_seconds_count").await, 6.0);
+    // One leaves at once; one waits ten seconds in memory for its window; one waits twenty, most of
+    // them in the broker. The windows are that long, and the bounds that low, because a machine
+    // that stands still shortens the waits.
+    assert_eq!(of_dingtalk(&daemon, "pace_wait_seconds_count").await, 3.0);
+    assert_eq!(of_dingtalk(&daemon, "first_attempt_after_seconds_count").await, 3.0);
     let (in_memory, in_all) = (
         of_dingtalk(&daemon, "pace_wait_seconds_sum").await,
         of_dingtalk(&daemon, "first_attempt_after_seconds_sum").await,
     );
-    assert!(in_memory > 6.0, "the second two waited in memory: {in_memory} s");
-    assert!(in_all > 18.0, "and the third two twice as long: {in_all} s");
-    assert!(in_all > in_memory + 8.0, "most of it in the broker: {in_memory} of {in_all} s");
+    assert!(in_memory > 4.0, "the second one waited in memory: {in_memory} s");
+    assert!(in_all > 15.0, "and the third one twice as long: {in_all} s");
+    assert!(in_all > in_memory + 5.0, "most of it in the broker: {in_memory} of {in_all} s");
     let count = async |name: &str| daemon.metric(&format!("roomcast_{name}")).await.unwrap();
-    assert_eq!(count("event_decode_seconds_count").await, 6.0);
-    assert_eq!(count("event_expand_seconds_count").await, 6.0);
+    assert_eq!(count("event_decode_seconds_count").await, 3.0);
+    assert_eq!(count("event_expand_seconds_count").await, 3.0);
     let put_off = daemon
         .metric("roomcast_deliveries_total{platform=\"dingtalk\",outcome=\"deferred\"}")
         .await;
-    assert!(put_off >= Some(2.0), "{put_off:?}");
+    assert!(put_off >= Some(1.0), "{put_off:?}");
     assert_eq!(Some(count("step_stored_seconds_count").await), put_off);
     until("it is recorded", SOON, || async { count("recorded_seconds_count").await > 0.0 }).await;
     let version = format!("build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
@@ -115,7 +116,10 @@ async fn how_much_waits_is_known_by_platform_and_queue_and_not_made_up_without_a
         in_queue(&daemon, "dead.event").await == Some(1.0)
     })
     .await;
-    assert_eq!(in_queue(&daemon, "dead.dingtalk").await, Some(0.0));
+    until("a queue without letters too", SOON, || async {
+        in_queue(&daemon, "dead.dingtalk").await == Some(0.0)
+    })
+    .await;
     assert_eq!(waiting(&daemon, "lark", "quota").await, Some(0.0));
     assert_eq!(waiting(&daemon, "dingtalk", "throttled").await, Some(0.0));
 

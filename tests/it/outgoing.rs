@@ -38,15 +38,15 @@ impl Deployment {
     /// A home whose daemon allows the deployment for Lark, with these settings in addition. DIR
     /// stands for its folder.
     fn home(&self, broker: &Broker, lark: &str, send: &str) -> Home {
-        let port = self.port;
+        // Attempts go on for as long as a test waits.
+        let (port, more) = (self.port, vec!["\"1s\""; 60].join(", "));
         let home = Home::new(
             broker,
             &self.emulator.url(),
             &format!(
                 "[platforms.lark]\nhosts = [\"localhost:{port}\"]\n{lark}\n\
                  [send]\nca_file = \"DIR/ca.pem\"\ndeadline = \"6s\"\n{send}\n\
-                 [retry]\ndelays = [\"1s\", \"1s\", \"1s\", \"1s\", \"1s\", \"1s\", \"1s\", \
-                 \"1s\", \"1s\", \"1s\"]\n",
+                 [retry]\ndelays = [\"1s\", {more}]\n",
             ),
         );
         let dir = home.dir().display().to_string();
@@ -79,7 +79,8 @@ async fn dead_letter(home: &Home) -> String {
     listed()
 }
 
-#[tokio::test]
+// TLS before the emulator goes on while a command runs.
+#[tokio::test(flavor = "multi_thread")]
 async fn a_private_deployment_is_called_only_in_a_network_that_is_allowed_for_it() {
     let (broker, deployment) = (broker::shared().await, Deployment::start().await);
     let home = deployment.home(broker, "", "").with("delays = [\"1s\", ", "delays = [] # ");
@@ -216,7 +217,8 @@ async fn a_proxy_of_one_platform_leads_to_its_gateway_too_and_exceptions_are_cal
     assert!(daemon.terminate().success());
 }
 
-#[tokio::test]
+// TLS before the emulator goes on while a command runs.
+#[tokio::test(flavor = "multi_thread")]
 async fn while_a_proxy_is_away_deliveries_wait_and_the_log_names_the_proxy_and_not_the_platform() {
     let (broker, deployment) = (broker::shared().await, Deployment::start().await);
     let port = Proxy::free_port();

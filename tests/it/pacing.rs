@@ -31,8 +31,9 @@ const WINDOW: u64 = 9_000;
 const MARGIN: u64 = 200;
 /// The bursts are spread evenly over one window, so that the load is even.
 const APART: u64 = WINDOW / ROBOTS as u64;
-/// A message answered this long before a kill is recorded, and does not arrive again.
-const RECORDED_WITHIN: u64 = 1000;
+/// A message answered this long before a kill is recorded, and does not arrive again. The disk of a
+/// loaded machine takes seconds.
+const RECORDED_WITHIN: u64 = 5000;
 const LONG: Duration = Duration::from_secs(240);
 
 const SETTINGS: &str = "\

@@ -134,7 +134,7 @@ async fn parts_wait_in_the_broker_and_each_arrives_once_and_in_order_across_a_re
     let daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
     publisher.publish("ops", &json!({"message": lines(600)})).await;
-    until("the first window is used up", LATER, || async { numbers(&emulator).await.len() == 3 })
+    until("the first window is used up", LATER, || async { numbers(&emulator).await.len() >= 3 })
         .await;
     assert!(daemon.terminate().success());
     let _daemon = home.start().await;
@@ -163,7 +163,7 @@ async fn a_part_that_was_recorded_is_not_said_again_after_a_kill() {
     emulator.fault(json!({"kind": "slow", "milliseconds": 300})).await;
     publisher.publish("ops", &json!({"message": lines(600)})).await;
     until("the second part is in the air, so the first was answered", LATER, || async {
-        numbers(&emulator).await.len() == 2
+        numbers(&emulator).await.len() >= 2
     })
     .await;
     until("that is recorded", LATER, || async { ledger(&home) > before }).await;

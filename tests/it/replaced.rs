@@ -117,14 +117,15 @@ async fn deliveries_in_the_tiers_arrive_at_the_new_robot_when_the_webhook_is_cha
     arrives_at_the_new_robot(Where::Tiers).await;
 }
 
-/// A text that is too long for one message of WeCom.
-fn report() -> String {
-    let lines: Vec<_> = (0..400).map(|number| format!("line {number} of the report")).collect();
+/// A text for which WeCom needs this number of messages.
+fn report(parts: usize) -> String {
+    let lines: Vec<_> =
+        (0..90 * parts).map(|number| format!("line {number} of the report")).collect();
     lines.join("\n")
 }
 
 /// The parts contain the whole report, each part once and in order.
-fn is_the_report(parts: &[String]) {
+fn is_the_report(report: &str, parts: &[String]) {
     for (at, part) in parts.iter().enumerate() {
         assert!(
             part.starts_with(&format!("({}/{})", at + 1, parts.len())),
@@ -132,22 +133,22 @@ fn is_the_report(parts: &[String]) {
         );
     }
     assert!(
-        report().lines().all(|line| parts.iter().any(|part| part.lines().any(|one| one == line))),
+        report.lines().all(|line| parts.iter().any(|part| part.lines().any(|one| one == line))),
         "{parts:?}"
     );
 }
 
 #[tokio::test]
 async fn a_long_text_begins_anew_at_the_new_robot_when_the_webhook_is_changed_between_its_parts() {
-    let fixture = Fixture::with_window("2/4s", Where::Memory).await;
+    let (fixture, report) = (Fixture::with_window("2/10s", Where::Memory).await, report(3));
     let id = fixture.home.subscribe("ops", "wecom", "wecom-old", &[]);
     let running = fixture.start().await;
-    running.publisher.publish("ops", &json!({"message": report()})).await;
+    running.publisher.publish("ops", &json!({"message": report})).await;
     until("two parts arrive", SOON, || async { fixture.emulator.count("accepted").await >= 2 })
         .await;
     lead_to(&fixture.home, &id, "wecom-new");
     running.until_deliveries("done", 1).await;
-    is_the_report(&fixture.shown("wecom-new").await);
+    is_the_report(&report, &fixture.shown("wecom-new").await);
     assert_eq!(fixture.shown("wecom-old").await.len(), 2);
     running.nothing_is_lost().await;
 }
@@ -161,11 +162,11 @@ fn recorded(home: &Home) -> u64 {
 #[tokio::test]
 async fn a_long_text_begins_anew_at_the_new_robot_though_the_process_dies_between_its_parts() {
     // One part leaves, and the next waits long enough for the test to act.
-    let fixture = Fixture::with_window("1/2s", Where::Memory).await;
+    let (fixture, report) = (Fixture::with_window("1/10s", Where::Memory).await, report(2));
     let (home, emulator) = (&fixture.home, &fixture.emulator);
     let id = home.subscribe("ops", "wecom", "wecom-old", &[]);
     let (running, before) = (fixture.start().await, recorded(home));
-    running.publisher.publish("ops", &json!({"message": report()})).await;
+    running.publisher.publish("ops", &json!({"message": report})).await;
     until("the first part is recorded", SOON, || async { recorded(home) > before }).await;
     running.daemon.kill();
     let old = emulator.count("accepted").await;
@@ -179,7 +180,7 @@ async fn a_long_text_begins_anew_at_the_new_robot_though_the_process_dies_betwee
     running.daemon.kill();
     let running = fixture.start().await;
     running.until_deliveries("done", 1).await;
-    is_the_report(&fixture.shown("wecom-new").await);
+    is_the_report(&report, &fixture.shown("wecom-new").await);
     assert_eq!(fixture.shown("wecom-old").await.len(), 1);
     running.nothing_is_lost().await;
 }

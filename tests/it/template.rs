@@ -288,7 +288,7 @@ async fn an_event_whose_template_is_missing_or_fails_is_a_dead_letter_until_it_i
 #[tokio::test]
 async fn a_delivery_that_comes_back_to_a_removed_template_is_given_up_and_redriven_alone() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
-    let home = Home::new(broker, &emulator.url(), "[retry]\ndelays = [\"2s\"]\njitter = 0.0\n");
+    let home = Home::new(broker, &emulator.url(), "[retry]\ndelays = [\"12s\"]\njitter = 0.0\n");
     let wecom = home.subscribe("ops", "wecom", "wecom-001", &[]);
     home.subscribe("ops", "lark", "lark-0001", &[]);
     home.ok(&["template", "add", "down"], "{host} is down");
@@ -307,7 +307,8 @@ async fn a_delivery_that_comes_back_to_a_removed_template_is_given_up_and_redriv
         publisher.depth("dead.wecom").await == 1
     })
     .await;
-    until("the event is acked", SOON, || async { publisher.depth("publish").await == 0 }).await;
+    let events = format!("{}.publish", home.prefix);
+    until("the event is acked", SOON, || async { broker.messages(&events) == 0 }).await;
     assert_eq!(publisher.depth("dead.event").await, 0);
     assert_eq!(emulator.shown().await["lark-0001"], ["db-1 is down"]);
     let letter: Value = serde_json::from_str(&home.ok(&["dead", "list", "--json"], "")).unwrap();

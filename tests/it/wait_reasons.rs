@@ -73,6 +73,7 @@ async fn a_wait_has_its_reason_in_the_stored_message_the_metrics_the_log_and_eve
     publisher.publish("quiet", &json!({"message": "in the morning"})).await;
     until("it waits for the morning", SOON, || async { count("quiet_hours").await == Some(1.0) })
         .await;
+    until("each has its line", SOON, || async { waits(&home).len() >= 3 }).await;
     assert_eq!(
         waits(&home),
         [("robot_quota", "deferred"), ("not_before", "deferred"), ("quiet_hours", "deferred")]
@@ -200,7 +201,7 @@ async fn what_waits_in_memory_while_the_daemon_stops_says_so() {
 #[tokio::test]
 async fn what_a_message_was_to_cover_waits_for_its_order_if_the_message_is_not_sent() {
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
-    let more = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"1/5s\"]\n\
+    let more = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = [\"1/15s\"]\n\
         [pace]\nhold_max = \"5m\"\nearly_max = \"5m\"\n[delay]\ntiers = [\"5m\"]\n";
     let home = Home::new(broker, &emulator.url(), more);
     let id = home.subscribe("ops", "wecom", "wecom-001", &["--overflow", "digest"]);

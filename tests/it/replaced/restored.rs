@@ -8,7 +8,7 @@ use std::fs;
 
 use serde_json::json;
 
-use super::waiting::{Fixture, LATER, SOON, Where};
+use super::waiting::{Fixture, LATER, Where};
 use crate::support::{daemon::Home, until};
 
 /// Moves the store's folder away, or back.
@@ -66,7 +66,7 @@ async fn a_store_is_not_restored_beside_a_running_daemon_even_if_its_folder_was_
     );
     renamed(home, "old", "data");
     running.publish("ops", 40..41).await;
-    until("all arrive", SOON, || async { fixture.emulator.count("accepted").await >= 41 }).await;
+    until("all arrive", LATER, || async { fixture.emulator.count("accepted").await >= 41 }).await;
     running.until_deliveries("done", 41).await;
     fixture.each_arrived_once(0..41).await;
     running.nothing_is_lost().await;

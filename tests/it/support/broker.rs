@@ -180,15 +180,21 @@ impl Broker {
         words(&told).map(str::to_owned).collect()
     }
 
-    /// Closes the connection to which its client gave this name.
-    pub fn close_connection(&self, name: &str) {
-        self.eval(&format!(
+    /// Closes the connection to which its client gave this name, once there is exactly one: an
+    /// earlier one may still be closing.
+    pub async fn close_connection(&self, name: &str) {
+        let close = format!(
             "Named = fun (C) -> [{{_, Properties}}] = \
              rabbit_networking:connection_info(C, [client_properties]), \
              lists:member({{<<\"connection_name\">>, longstr, <<\"{name}\">>}}, Properties) end, \
-             [Found] = [C || C <- rabbit_networking:connections(), Named(C)], \
-             ok = rabbit_networking:close_connection(Found, <<\"a test\">>)."
-        ));
+             case [C || C <- rabbit_networking:connections(), (catch Named(C)) =:= true] of \
+             [Found] -> rabbit_networking:close_connection(Found, <<\"a test\">>); \
+             _ -> wait end."
+        );
+        until(&format!("{name} is closed"), Duration::from_secs(30), || async {
+            self.eval(&close) == "ok"
+        })
+        .await;
     }
 
     /// The messages of a queue, ready and unacknowledged, as the queue itself reports them now.

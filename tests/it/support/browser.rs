@@ -203,6 +203,19 @@ impl Browser {
             .collect()
     }
 
+    /// Waits for complaints with these texts. The browser tells of a refusal later than it refuses.
+    pub async fn complains(&self, texts: &[&str]) {
+        let (began, mut all) = (Instant::now(), Vec::new());
+        loop {
+            all.extend(self.complaints().await);
+            if texts.iter().all(|text| all.iter().any(|line: &String| line.contains(text))) {
+                return;
+            }
+            assert!(began.elapsed() < SOON, "{texts:?} are not in {all:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Sets the preferred colour scheme and the width of the window.
     pub async fn seen(&self, scheme: &str, width: u32) {
         let feature = json!([{"name": "prefers-color-scheme", "value": scheme}]);

@@ -37,7 +37,7 @@ impl Emulator {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        until("the emulator listens", Duration::from_secs(10), || async { port_file.exists() })
+        until("the emulator listens", Duration::from_secs(30), || async { port_file.exists() })
             .await;
         let address = std::fs::read_to_string(&port_file).unwrap().trim().to_owned();
         Self { child, address, _dir: dir }

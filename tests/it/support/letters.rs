@@ -5,6 +5,8 @@
 //!
 //! Not here: the tests of large dead queues (`tests/it/dead_many.rs`).
 
+use std::time::Duration;
+
 use futures_util::{StreamExt, future::join_all};
 use lapin::{
     BasicProperties,
@@ -13,7 +15,9 @@ use lapin::{
 };
 use serde_json::{Value, json};
 
-use super::publisher::Publisher;
+use super::{publisher::Publisher, until};
+
+const SOON: Duration = Duration::from_secs(30);
 
 /// A dead letter for a WeCom robot.
 pub struct Letter {
@@ -88,8 +92,9 @@ impl Publisher {
         }
     }
 
-    /// Empties a queue; returns the ids and bodies of its messages, in order.
+    /// Empties a queue that has messages; returns their ids and bodies, in order.
     pub async fn drain(&self, queue: &str) -> Vec<(String, Vec<u8>)> {
+        until("the queue says what it has", SOON, || async { self.depth(queue).await > 0 }).await;
         let (name, count) = (format!("{}.{queue}", self.prefix), self.depth(queue).await);
         let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
         let consuming = self.channel.basic_consume(

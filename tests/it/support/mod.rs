@@ -11,6 +11,7 @@ pub mod certificates;
 pub mod console;
 pub mod daemon;
 pub mod emulator;
+pub mod gate;
 pub mod letters;
 pub mod outgoing;
 pub mod processor;

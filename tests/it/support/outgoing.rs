@@ -100,7 +100,7 @@ impl Proxy {
         command.stdout(file.try_clone().unwrap()).stderr(file).stdin(Stdio::null());
         let child = command.spawn().unwrap();
         let proxy = Self { child, port, log, _dir: dir };
-        until("the proxy listens", Duration::from_secs(10), || async {
+        until("the proxy listens", Duration::from_secs(30), || async {
             TcpStream::connect(("127.0.0.1", port)).await.is_ok()
         })
         .await;

@@ -125,7 +125,9 @@ impl Publisher {
         })
     }
 
-    /// The number of ready messages in a queue.
+    /// The number of ready messages in a queue. RabbitMQ says 0 if a quorum queue does not answer
+    /// within a quarter of a second. So a test waits for a number, and counts with
+    /// `Broker::messages` where 0 is what it waits for.
     pub async fn depth(&self, queue: &str) -> u32 {
         self.ready_and_consumers(queue).await.0
     }
