@@ -195,7 +195,10 @@ async fn a_robot_that_is_gone_is_left_alone_and_its_deliveries_arrive_when_it_is
         "at most one probe was given up: attempts were not burnt"
     );
     until("the hold is lifted", LATER, || async { robots()[0]["cause"].is_null() }).await;
+    until("the log says so", LATER, || async {
+        home.log().contains("a robot is not held any longer")
+    })
+    .await;
     let log = home.log();
     assert_eq!(log.matches("a robot is held").count(), 1, "one line says what to do: {log}");
-    assert!(log.contains("a robot is not held any longer"), "{log}");
 }

@@ -109,7 +109,10 @@ async fn with_a_hanging_platform(home: &Home, emulator: &Emulator, publisher: &P
         .map(|n| (format!("slow-{n}"), json!({"message": format!("slow {n}")})))
         .collect();
     publisher.try_publish_all("slow", &events).await.unwrap();
-    until("all are in hand", LATER, || async { publisher.depth("publish").await == 0 }).await;
+    until("all are in hand", LATER, || async {
+        publisher.ready_and_consumers("publish").await == (0, 1)
+    })
+    .await;
     until("many are in the air", LATER, || async { emulator.received().await.len() >= 64 }).await;
     assert!(!home.log().contains("WARN"), "{}", home.log());
 }
@@ -134,7 +137,11 @@ async fn a_session_that_ends_while_a_platform_hangs_is_noticed_at_once_and_repla
     broker.ctl(&["close_all_connections", "a test"]);
     let began = Instant::now();
     until("it is not ready", DEADLINE, || async { !is_ready(&daemon).await }).await;
-    assert_eq!(daemon.metric("roomcast_broker_up").await, Some(0.0), "the outage has begun");
+    until("the outage has begun", DEADLINE, || async {
+        daemon.metric("roomcast_broker_up").await == Some(0.0)
+    })
+    .await;
+    // The line follows the metric.
     until("the log says so once", LATER, || async {
         home.log().matches("WARN no session with the broker").count() == 1
     })

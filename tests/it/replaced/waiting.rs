@@ -29,8 +29,8 @@ pub enum Where {
 }
 
 impl Where {
-    /// The window of the quota. It leaves time for a change before the deliveries leave, on a
-    /// loaded machine too.
+    /// The window of the quota. It leaves time for a change before the deliveries leave, also on a
+    /// loaded machine.
     pub const fn window(self) -> Duration {
         match self {
             Self::Memory => Duration::from_secs(10),
