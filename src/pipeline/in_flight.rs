@@ -146,7 +146,7 @@ impl Pipeline {
             Err(taken) => return Ok(StepState::InFlight(taken)),
         };
         let next = line.step(delivery.hops.saturating_add(1));
-        if self.parts.ledger.contains(next.key()).await? {
+        if self.parts.ledger.lookup(next.key()).await?.is_some() {
             return Ok(StepState::NextStepStored);
         }
         tracker.track_in_flight(

@@ -79,7 +79,7 @@ impl Pipeline {
             self.log_duplicate(&identity.event, Some(subscription), DuplicateReason::Settled);
             return self.finish_empty(identity, ack_tag);
         }
-        if parts.ledger.contains(next.key()).await? {
+        if parts.ledger.lookup(next.key()).await?.is_some() {
             self.log_duplicate(
                 &identity.event,
                 Some(subscription),

@@ -144,9 +144,10 @@ impl DedupIdentity {
         };
         let (key, mut recorded) = match redelivered {
             true => known(ledger, step.key(), before).await?,
-            false => (step.key(), ledger.lookup(step.key()).await?),
+            false => (step.key(), ledger.lookup(step.key()).await?.unwrap_or_default()),
         };
-        recorded.done.extend(ledger.lookup(step.progress_key()).await?.done);
+        let progress = ledger.lookup(step.progress_key()).await?.unwrap_or_default();
+        recorded.done.extend(progress.done);
         Ok(Self::of(key, delivery.event.id.clone(), delivery.generation, recorded))
     }
 
@@ -157,7 +158,8 @@ impl DedupIdentity {
         in_flight_guard: InFlightGuard,
         ledger: &dyn Ledger,
     ) -> Result<Self, LedgerUnavailable> {
-        let RecordedMessage { is_closed, done } = ledger.lookup(self.key).await?;
+        let RecordedMessage { is_closed, done } =
+            ledger.lookup(self.key).await?.unwrap_or_default();
         let in_flight_guard = Some(in_flight_guard);
         Ok(Self { in_flight_guard, is_closed, done: done.into(), ..self })
     }
@@ -223,14 +225,14 @@ async fn known(
     today: LedgerKey,
     before: impl FnOnce() -> [u8; 16],
 ) -> Result<(LedgerKey, RecordedMessage), LedgerUnavailable> {
-    let mut key = today;
-    if !ledger.contains(today).await? {
-        let earlier = LedgerKey(before());
-        if ledger.contains(earlier).await? {
-            key = earlier;
-        }
+    if let Some(recorded) = ledger.lookup(today).await? {
+        return Ok((today, recorded));
     }
-    Ok((key, ledger.lookup(key).await?))
+    let earlier = LedgerKey(before());
+    Ok(match ledger.lookup(earlier).await? {
+        Some(recorded) => (earlier, recorded),
+        None => (today, RecordedMessage::default()),
+    })
 }
 
 #[cfg(test)]

@@ -71,11 +71,11 @@ pub struct LedgerUnavailable(pub Box<dyn std::error::Error + Send + Sync>);
 /// The ledger of settled deliveries. Answers include every [`Ledger::append`] that has returned.
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// Whether it has any record of a message.
-    fn contains(&self, key: LedgerKey) -> PortFuture<'_, Result<bool, LedgerUnavailable>>;
-
-    /// What is recorded of a message.
-    fn lookup(&self, key: LedgerKey) -> PortFuture<'_, Result<RecordedMessage, LedgerUnavailable>>;
+    /// What is recorded of a message; `None` if there is no record of it.
+    fn lookup(
+        &self,
+        key: LedgerKey,
+    ) -> PortFuture<'_, Result<Option<RecordedMessage>, LedgerUnavailable>>;
 
     /// Claims an unfinished message of that content that may still come back. Each one is claimed
     /// at most once in a session, and none that this session recorded.

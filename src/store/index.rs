@@ -87,17 +87,11 @@ impl Index {
         }
     }
 
-    pub(super) fn contains(&self, key: LedgerKey) -> bool {
-        self.unfinished.contains_key(&key) || self.is_closed(key)
-    }
-
-    pub(super) fn lookup(&self, key: LedgerKey) -> RecordedMessage {
-        let done = self.unfinished.get(&key).map(|found| found.done.clone()).unwrap_or_default();
-        RecordedMessage { is_closed: self.is_closed(key), done }
-    }
-
-    fn is_closed(&self, key: LedgerKey) -> bool {
-        self.closed.iter().any(|(_, closed)| closed.contains(&key))
+    pub(super) fn lookup(&self, key: LedgerKey) -> Option<RecordedMessage> {
+        let is_closed = self.closed.iter().any(|(_, closed)| closed.contains(&key));
+        let done = self.unfinished.get(&key).map(|found| found.done.clone());
+        (is_closed || done.is_some())
+            .then(|| RecordedMessage { is_closed, done: done.unwrap_or_default() })
     }
 
     /// Claims an unfinished message of that content. Each one is claimed at most once in a session.

@@ -139,11 +139,10 @@ impl FileLedger {
 /// Lookups are answered from memory. Writes run on threads that may wait for the disk.
 #[async_trait]
 impl Ledger for FileLedger {
-    fn contains(&self, key: LedgerKey) -> PortFuture<'_, Result<bool, LedgerUnavailable>> {
-        at_once(Ok(self.index().contains(key)))
-    }
-
-    fn lookup(&self, key: LedgerKey) -> PortFuture<'_, Result<RecordedMessage, LedgerUnavailable>> {
+    fn lookup(
+        &self,
+        key: LedgerKey,
+    ) -> PortFuture<'_, Result<Option<RecordedMessage>, LedgerUnavailable>> {
         at_once(Ok(self.index().lookup(key)))
     }
 

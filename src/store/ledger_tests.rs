@@ -42,7 +42,7 @@ fn partial(name: u8, fingerprint: u8, done: &[u8]) -> LedgerRecord {
 }
 
 fn lookup(ledger: &FileLedger, key: LedgerKey) -> RecordedMessage {
-    ledger.lookup(key).now_or_never().unwrap().unwrap()
+    ledger.lookup(key).now_or_never().unwrap().unwrap().unwrap_or_default()
 }
 
 fn is_closed(ledger: &FileLedger, key: LedgerKey) -> bool {
