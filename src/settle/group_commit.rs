@@ -126,24 +126,13 @@ impl GroupCommitter {
         Ok(())
     }
 
-    /// Makes the records of the pacer durable, then these of the ledger. A thread of its own drives
-    /// both, so that a loaded scheduler does not come between them: what is answered meanwhile is
-    /// sent again after a kill.
+    /// Makes the records of the pacer durable, then these of the ledger.
     async fn record(&self, records: Vec<LedgerRecord>) -> Result<(), RecordError> {
-        let (pace_log, ledger, now) =
-            (Arc::clone(&self.pace_log), Arc::clone(&self.ledger), self.clock.now());
-        let (runtime, began) = (tokio::runtime::Handle::current(), Instant::now());
-        let write = async move {
-            pace_log.sync().await.map_err(|error| RecordError(error.0))?;
-            match records.is_empty() {
-                true => Ok(()),
-                false => ledger.append(records, now).await.map_err(|error| RecordError(error.0)),
-            }
-        };
-        match tokio::task::spawn_blocking(move || runtime.block_on(write)).await {
-            Ok(written) => written?,
-            // Resuming the panic keeps the invariant that no unrecorded message is acknowledged.
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        let began = Instant::now();
+        Arc::clone(&self.pace_log).sync().await.map_err(|error| RecordError(error.0))?;
+        if !records.is_empty() {
+            let (ledger, now) = (Arc::clone(&self.ledger), self.clock.now());
+            ledger.append(records, now).await.map_err(|error| RecordError(error.0))?;
         }
         (self.recorded)(began.elapsed());
         Ok(())
