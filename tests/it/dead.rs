@@ -17,6 +17,7 @@ use crate::support::{
     broker,
     daemon::Home,
     emulator::Emulator,
+    processor::OutsideLoad,
     publisher::{Publisher, header},
     until,
 };
@@ -301,6 +302,7 @@ async fn misbehaving_platforms_delay_no_other_platform() {
     home.subscribe("ops", "wecom", "wecom-well", &[]);
     let _daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    let load = OutsideLoad::begin();
     publisher.publish("ops", &json!({"message": "x"})).await;
     until("the well one hears it", SOON, || async {
         emulator.shown().await.contains_key("wecom-well")
@@ -319,5 +321,7 @@ async fn misbehaving_platforms_delay_no_other_platform() {
         let one = received.iter().find(|one| one["token"] == token).unwrap();
         one["at_ms"].as_u64().unwrap()
     };
-    assert!(at("wecom-well") < at("wecom-hang-1") + DEADLINE_MS, "it waits for none of them");
+    // Before the deadline of the others in any case, so it waits for none of them.
+    let most = (2_000 + u64::try_from(load.delay().as_millis()).unwrap()).min(DEADLINE_MS);
+    assert!(at("wecom-well") < at("wecom-hang-1") + most, "the well one hears it at once");
 }

@@ -13,12 +13,18 @@ use std::{
 use lapin::BasicProperties;
 use serde_json::json;
 
-use crate::support::{broker, daemon::Home, emulator::Emulator, publisher::Publisher, until};
+use crate::support::{
+    broker, daemon::Home, emulator::Emulator, processor::OutsideLoad, publisher::Publisher, until,
+};
 
 const LATER: Duration = Duration::from_secs(90);
 
 fn now() -> u64 {
-    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+    millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap())
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap()
 }
 
 /// Subscribes many robots at once: for each pair of topic and platform this many.
@@ -74,10 +80,9 @@ impl Beside {
         latencies
     }
 
-    /// All of them arrive, each much earlier than an event that was queued behind the large ones:
-    /// that would wait for `send.deadline` or for most of the fan-out. A loaded machine needs
-    /// seconds for some.
-    async fn arrives_soon(&self, emulator: &Emulator, without: &str) {
+    /// All of them arrive: half within a second, and each within four, or later by what other
+    /// processes delay. An event queued behind the large ones would need longer.
+    async fn arrives_soon(&self, emulator: &Emulator, without: &str, load: &OutsideLoad) {
         until("what was published beside arrives", LATER, || async {
             self.latencies(emulator, without).await.len() == self.0.len()
         })
@@ -89,7 +94,8 @@ impl Beside {
             "{} events, half of them within {median} ms, the slowest after {slowest} ms",
             latencies.len()
         );
-        assert!(median < 4_000 && slowest < 12_000, "{latencies:?}");
+        let delay = millis(load.delay());
+        assert!(median < 1_000 + delay && slowest < 4_000 + delay, "{delay} ms: {latencies:?}");
     }
 }
 
@@ -114,14 +120,14 @@ async fn a_platform_that_hangs_delays_no_other_platform() {
         publisher.publish("ding", &json!({"message": format!("m{number}")})).await;
     }
     let deferred = "roomcast_deliveries_total{platform=\"dingtalk\",outcome=\"deferred\"}";
-    let mut beside = Beside::default();
+    let (mut beside, load) = (Beside::default(), OutsideLoad::begin());
     for round in 0..50 {
         for topic in ["wecom", "lark", "both"] {
             beside.publish((&publisher, &home), topic, round % 5 == 0).await;
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    beside.arrives_soon(&emulator, "dingtalk").await;
+    beside.arrives_soon(&emulator, "dingtalk", &load).await;
     until("what has no room goes back to the broker", LATER, || async {
         daemon.metric(deferred).await > Some(0.0)
     })
@@ -163,7 +169,7 @@ async fn a_topic_with_many_robots_delays_no_other_topic_and_keeps_the_rate() {
     );
     let _daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
-    let began = now();
+    let (began, load) = (now(), OutsideLoad::begin());
     publisher.publish("all", &json!({"message": "to all"})).await;
     let mut beside = Beside::default();
     for round in 0..10 {
@@ -172,7 +178,7 @@ async fn a_topic_with_many_robots_delays_no_other_topic_and_keeps_the_rate() {
         }
         tokio::time::sleep(Duration::from_millis(700)).await;
     }
-    beside.arrives_soon(&emulator, "all").await;
+    beside.arrives_soon(&emulator, "all", &load).await;
     until("everything arrives", LATER, || async {
         emulator.count("accepted").await >= u64::try_from(ROBOTS + beside.0.len()).unwrap()
     })
@@ -180,21 +186,24 @@ async fn a_topic_with_many_robots_delays_no_other_topic_and_keeps_the_rate() {
     let mut times: Vec<_> =
         emulator.received().await.iter().map(|one| one["at_ms"].as_u64().unwrap()).collect();
     assert_eq!(times.len(), ROBOTS + beside.0.len(), "each arrives once");
-    keep_the_rate(&mut times, began, RATE);
+    keep_the_rate(&mut times, began, RATE, load.delay());
     let took = times.last().unwrap() - began;
     println!("{ROBOTS} robots in {took} ms");
-    // The machine may stand still for as long as the rate needs.
-    assert!(took < 2000 * (ROBOTS / RATE) as u64, "the rate is used: {took} ms");
+    let most = 1250 * (ROBOTS / RATE) as u64 + millis(load.delay());
+    assert!(took < most, "the rate is used: {took} ms");
 }
 
 /// Since the beginning there were never more messages than the rate, and one second's worth in
-/// addition. A message may arrive late, and several late ones at once, but none before it left. So
-/// this holds however slow the machine is.
-fn keep_the_rate(times: &mut [u64], began: u64, rate: usize) {
+/// addition; in any five seconds neither. Messages that other processes delay arrive together, so
+/// in five seconds there may be those of the delay as well.
+fn keep_the_rate(times: &mut [u64], began: u64, rate: usize, delay: Duration) {
     times.sort_unstable();
+    let late = usize::try_from(millis(delay)).unwrap() * rate / 1000;
     for (place, at) in times.iter().enumerate() {
         let most = rate * usize::try_from(at - began).unwrap() / 1000 + rate + rate / 10;
         assert!(place < most, "{} within {} ms", place + 1, at - began);
+        let count = times[place..].iter().take_while(|later| **later < at + 5000).count();
+        assert!(count <= rate * 6 + rate / 10 + late, "{count} within 5 s");
     }
 }
 
@@ -211,7 +220,7 @@ async fn both_kinds_of_dingtalk_robots_together_keep_the_rate_of_their_one_addre
     subscribe(&home, &[("custom", "dingtalk", ROBOTS), ("internal", "dingtalk_internal", ROBOTS)]);
     let _daemon = home.start().await;
     let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
-    let began = now();
+    let (began, load) = (now(), OutsideLoad::begin());
     for topic in ["custom", "internal"] {
         publisher.publish(topic, &json!({"message": "to all"})).await;
     }
@@ -219,5 +228,5 @@ async fn both_kinds_of_dingtalk_robots_together_keep_the_rate_of_their_one_addre
         .await;
     let mut times: Vec<_> =
         emulator.received().await.iter().map(|one| one["at_ms"].as_u64().unwrap()).collect();
-    keep_the_rate(&mut times, began, RATE);
+    keep_the_rate(&mut times, began, RATE, load.delay());
 }

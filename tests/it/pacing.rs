@@ -31,9 +31,8 @@ const WINDOW: u64 = 9_000;
 const MARGIN: u64 = 200;
 /// The bursts are spread evenly over one window, so that the load is even.
 const APART: u64 = WINDOW / ROBOTS as u64;
-/// A message answered this long before a kill is recorded, and does not arrive again. The disk of a
-/// loaded machine takes seconds.
-const RECORDED_WITHIN: u64 = 5000;
+/// A message answered this long before a kill is recorded, and does not arrive again.
+const RECORDED_WITHIN: u64 = 1000;
 const LONG: Duration = Duration::from_secs(240);
 
 const SETTINGS: &str = "\
@@ -179,7 +178,7 @@ async fn bursts_for_two_hundred_robots_take_the_time_of_the_quota_despite_two_ki
     })
     .await;
     // Other processes on this machine delay all this. On a quiet machine the share is almost 0.
-    let outside = load.share();
+    let (outside, delay) = (load.share(), u64::try_from(load.delay().as_millis()).unwrap());
     assert_eq!((emulator.count("refused").await, emulator.count("throttled").await), (0, 0));
 
     let arrivals = arrivals(&emulator).await;
@@ -187,7 +186,7 @@ async fn bursts_for_two_hundred_robots_take_the_time_of_the_quota_despite_two_ki
     for (delivery, times) in &repeats {
         let accounted = times[..times.len() - 1].iter().all(|first| {
             outages.iter().any(|(killed, _)| {
-                first.saturating_sub(50) <= *killed && *killed < first + RECORDED_WITHIN
+                first.saturating_sub(50) <= *killed && *killed < first + RECORDED_WITHIN + delay
             })
         });
         assert!(

@@ -3,9 +3,12 @@
 //! Owns the reading of `/proc`. The tree is this process with the daemon, broker and emulator below
 //! it. So a slow daemon takes no share that counts here, and nor does another test of this process.
 //!
-//! Not here: the tests that judge times (`tests/it/pacing.rs`, `tests/it/soak.rs`).
+//! Not here: the bounds of the tests that judge times.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, time::Duration};
+
+/// For how long a machine may stand still of which other processes take everything.
+const STANDSTILL: Duration = Duration::from_secs(10);
 
 /// A measurement that has begun.
 pub struct OutsideLoad {
@@ -32,6 +35,11 @@ impl OutsideLoad {
         // A process outside of the tree cannot make this number smaller.
         let outside = busy.saturating_sub(now.own.saturating_sub(self.began.own));
         outside as f64 / (now.all - self.began.all).max(1) as f64
+    }
+
+    /// How much later than on a quiet machine something may happen.
+    pub fn delay(&self) -> Duration {
+        STANDSTILL.mul_f64(self.share())
     }
 }
 
