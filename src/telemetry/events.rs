@@ -27,7 +27,7 @@ pub use self::{
     handling::{DuplicateReason, DuplicateSkipped, HandlingFailed, TaskFailed},
     log_lines::LogLinesSuppressed,
     robots::{PaceChanged, PaceSampled, RobotHoldEnded},
-    storing::{ReceiptRefused, ReceiptStored, StepRefused},
+    storing::{LedgerCommitted, LedgerFailed, ReceiptRefused, ReceiptStored, StepRefused},
 };
 use super::{
     labels::{AttemptLabels, DeadLabels, DegradedLabels, PlatformLabel, SettledLabels, WaitLabels},
@@ -391,35 +391,5 @@ impl ClockSkewed {
                  signatures follow the platform's: correct the clock"
             );
         }
-    }
-}
-
-/// A group of settlements is durable in the ledger.
-pub struct LedgerCommitted {
-    /// The duration of the write.
-    pub took: Duration,
-}
-
-impl LedgerCommitted {
-    /// Observes the duration.
-    pub fn emit(&self, telemetry: &Telemetry) {
-        telemetry.recorded_seconds.observe(self.took.as_secs_f64());
-    }
-}
-
-/// The ledger cannot be written. No message is acknowledged until it can.
-pub struct LedgerFailed<'a> {
-    /// The cause.
-    pub cause: &'a str,
-}
-
-impl LedgerFailed<'_> {
-    /// Counts and logs the failure.
-    pub fn emit(&self, telemetry: &Telemetry) {
-        telemetry.ledger_failures.inc();
-        tracing::error!(
-            cause = self.cause,
-            "the ledger cannot be written: nothing is acked until it can"
-        );
     }
 }

@@ -1,10 +1,10 @@
-//! The events of storing next steps and delivery receipts on the broker.
+//! The events of storing: next steps and receipts on the broker, settlements in the ledger.
 //!
 //! Owns that a queue which refuses every receipt is logged once, until it takes one.
 //!
 //! Not here: the end of a delivery (`events.rs`), and the session (`broker.rs`).
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use super::Telemetry;
 use crate::telemetry::log_limit::LimitedLine;
@@ -62,5 +62,35 @@ impl ReceiptRefused<'_> {
                  they are lost to it"
             );
         }
+    }
+}
+
+/// A group of settlements is durable in the ledger.
+pub struct LedgerCommitted {
+    /// The duration of the write.
+    pub took: Duration,
+}
+
+impl LedgerCommitted {
+    /// Observes the duration.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        telemetry.recorded_seconds.observe(self.took.as_secs_f64());
+    }
+}
+
+/// The ledger cannot be written. No message is acknowledged until it can.
+pub struct LedgerFailed<'a> {
+    /// The cause.
+    pub cause: &'a str,
+}
+
+impl LedgerFailed<'_> {
+    /// Counts and logs the failure.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        telemetry.ledger_failures.inc();
+        tracing::error!(
+            cause = self.cause,
+            "the ledger cannot be written: nothing is acked until it can"
+        );
     }
 }
