@@ -10,8 +10,7 @@
 //! (`pace_record_codec.rs`), the frames (`segment.rs`).
 
 use std::{
-    fs::{self, File},
-    io, mem,
+    fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -22,6 +21,7 @@ use async_trait::async_trait;
 use super::{
     clock_readings::{ClockReading, ResumedClock},
     error::LedgerError,
+    journal_segments::JournalSegments,
     pace_record_codec,
     segment::{self, FileSync, Segment},
 };
@@ -34,9 +34,6 @@ use crate::{
     },
     port::{PortFuture, at_once},
 };
-
-/// A page larger than this is followed by a new one.
-const PAGE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// The settings of the journal.
 #[derive(Clone, Debug)]
@@ -61,28 +58,6 @@ pub struct Journal {
     syncing: Mutex<()>,
     /// Held while a page is created or changed.
     turning: Mutex<()>,
-}
-
-/// A page to which nothing is written any more.
-struct ClosedPage {
-    path: PathBuf,
-    closed_at: Timestamp,
-}
-
-struct JournalSegments {
-    window: Duration,
-    /// The last reading of the clocks that was written.
-    read: ClockReading,
-    /// The number of the newest page, including the one made ahead.
-    number: u64,
-    current: Option<Segment>,
-    /// The page made ahead: empty, and durable already.
-    next: Option<Segment>,
-    began: Timestamp,
-    /// Files of earlier pages that the next commit must sync.
-    unsynced: Vec<File>,
-    /// Pages that only a start reads, the oldest first.
-    old: Vec<ClosedPage>,
 }
 
 impl Journal {
@@ -123,18 +98,8 @@ impl Journal {
             number = found.number;
         }
         let timeline = MonotonicWallClock::from(clock.clone(), resume(last, &mut records, &clock));
-        let (now, read) = (timeline.now(), ClockReading::take(&clock, &timeline));
-        let old = paths.into_iter().map(|path| ClosedPage { path, closed_at: now }).collect();
-        let pages = JournalSegments {
-            window: settings.window,
-            read,
-            number,
-            current: None,
-            next: None,
-            began: now,
-            unsynced: Vec::new(),
-            old,
-        };
+        let read = ClockReading::take(&clock, &timeline);
+        let pages = JournalSegments::new(settings.window, read, number, paths);
         let journal = Self {
             dir: settings.dir,
             boot_id,
@@ -220,7 +185,7 @@ impl Journal {
         let mut pages = self.pages();
         if let Some(page) = &mut pages.current {
             // Opened for reading only, so that writes fail.
-            page.file = File::open(&page.path).unwrap();
+            page.file = fs::File::open(&page.path).unwrap();
         }
         let _ = pages.write(&[], self.timeline.now());
     }
@@ -317,87 +282,6 @@ const fn written_at(record: &PaceRecord) -> Option<Timestamp> {
         | PaceRecord::Checkpoint
         | PaceRecord::SlotReserved { .. }
         | PaceRecord::QuotaUsed { .. } => None,
-    }
-}
-
-/// No method here waits for a sync of the disk.
-impl JournalSegments {
-    fn is_due(&self, now: Timestamp) -> bool {
-        let large = self.current.as_ref().is_none_or(|page| page.bytes > PAGE_BYTES_MAX);
-        large || now.since(self.began) > self.window
-    }
-
-    /// Continues on the page made ahead.
-    fn turn(&mut self, reading: &ClockReading) -> io::Result<()> {
-        let page = self
-            .next
-            .take()
-            .ok_or_else(|| io::Error::other("the journal has no page to write on"))?;
-        if let Some(full) = self.current.replace(page) {
-            self.set_aside(full, reading.pace());
-        }
-        self.began = reading.pace();
-        self.write_reading(reading)
-    }
-
-    /// Closes a page: from now on only a start reads it.
-    fn set_aside(&mut self, page: Segment, now: Timestamp) {
-        if page.is_dirty() {
-            self.unsynced.push(page.file);
-        }
-        self.old.push(ClosedPage { path: page.path, closed_at: now });
-    }
-
-    /// Takes the files with writes that are not synced.
-    fn take_unsynced(&mut self, reading: &ClockReading) -> io::Result<Vec<File>> {
-        self.read(reading)?;
-        if let Some(page) = self.current.as_ref().filter(|page| page.is_dirty()) {
-            self.unsynced.push(page.handle()?);
-        }
-        Ok(mem::take(&mut self.unsynced))
-    }
-
-    /// Writes a reading of the clocks if the wall clock was corrected.
-    fn read(&mut self, reading: &ClockReading) -> io::Result<()> {
-        if reading.is_corrected(&self.read) && self.current.is_some() {
-            self.write_reading(reading)
-        } else {
-            Ok(())
-        }
-    }
-
-    fn write_reading(&mut self, reading: &ClockReading) -> io::Result<()> {
-        self.write(&reading.encode(), reading.pace())?;
-        self.read = *reading;
-        Ok(())
-    }
-
-    fn write(&mut self, payload: &[u8], now: Timestamp) -> io::Result<()> {
-        let Some(page) = &mut self.current else {
-            return Err(io::Error::other("the journal has no open page"));
-        };
-        let written = page.append_unsynced(payload);
-        if written.is_err()
-            && let Some(broken) = self.current.take()
-        {
-            // The page may end in a partial record now, and a reader stops there.
-            self.set_aside(broken, now);
-        }
-        written
-    }
-
-    /// Takes the pages older than the window. A later page repeats the records of them that still
-    /// matter.
-    fn take_useless(&mut self, now: Timestamp) -> Vec<PathBuf> {
-        let (window, mut useless) = (self.window, Vec::new());
-        self.old.retain(|ClosedPage { path, closed_at }| {
-            let matters = now.since(*closed_at) <= window;
-            if !matters {
-                useless.push(path.clone());
-            }
-            matters
-        });
-        useless
     }
 }
 

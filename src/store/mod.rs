@@ -29,6 +29,7 @@ mod error;
 mod index;
 mod inspect;
 mod journal;
+mod journal_segments;
 mod key_slot;
 mod key_slots;
 mod keyring;

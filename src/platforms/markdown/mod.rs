@@ -16,6 +16,7 @@ mod parse;
 mod tests;
 mod tree;
 mod write;
+mod write_table;
 
 use super::text::AnnotatedText;
 use crate::domain::FeatureSet;
