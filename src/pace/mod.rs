@@ -185,8 +185,7 @@ impl Pace {
                 }
                 PollResult::Deferred(later, booked) => return self.defer(request, later, booked),
                 PollResult::Woken => return resolve_wake(handle),
-                PollResult::WaitUntil(at) => Some(self.0.timeline.instant(at)),
-                PollResult::WaitForWake => None,
+                PollResult::WaitUntil(at) => self.0.timeline.instant(at),
             };
             tokio::select! {
                 biased;
@@ -197,7 +196,7 @@ impl Pace {
                     return resolve_wake(handle);
                 }
                 () = handle.call.notified() => (),
-                () = sleep(until) => (),
+                () = tokio::time::sleep_until(until) => (),
             }
         }
     }
@@ -375,13 +374,6 @@ fn resolve_wake(handle: &WaitHandle) -> PaceDecision {
         Some(WakeReason::Coalesced(hear)) => PaceDecision::Coalesced(hear),
         Some(WakeReason::Superseded) => PaceDecision::Superseded,
         None => PaceDecision::Cancelled,
-    }
-}
-
-async fn sleep(until: Option<tokio::time::Instant>) {
-    match until {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -115,9 +115,20 @@ struct Waiter {
     floor: Timestamp,
     /// Whether it has a memory permit, and so may wait up to `early_max`.
     early: bool,
+    /// After this time it leaves memory without a permit, whatever moved its turn since.
+    deadline: Timestamp,
     /// Why it waits.
     reason: WaitReason,
     event: Arc<Event>,
+}
+
+/// When a delivery that waits in memory may leave.
+enum Turn {
+    Now,
+    /// Not before this time.
+    At(Timestamp),
+    /// That depends on another delivery.
+    Unknown,
 }
 
 /// The wait of a delivery that came back and is deferred again.
@@ -138,8 +149,6 @@ pub(super) enum PollResult {
     Granted { position: Timestamp, coalesced: Vec<CoalescedDelivery>, reason: Option<WaitReason> },
     /// Look again at this time, or when woken.
     WaitUntil(Timestamp),
-    /// Look again when woken.
-    WaitForWake,
     /// Leave memory and come back. The second value is a slot that was reserved just now, in the
     /// pacer's time.
     Deferred(Deferral, Option<Timestamp>),
@@ -200,40 +209,19 @@ impl RobotQueue {
         key: QueueKey,
         rules: &PacingLimits<'_>,
     ) -> PollResult {
-        let Some((floor, early)) =
-            self.waiters.get(&key).map(|waiter| (waiter.floor, waiter.early))
-        else {
+        let Some(&Waiter { floor, early, deadline, reason, .. }) = self.waiters.get(&key) else {
             return PollResult::Woken;
         };
         if let Some(hold) = self.hold
             && hold.until > now
         {
-            let (wanted, estimate) = (self.wanted(key, now), self.estimate(now, key, rules));
-            let (at, reason) = (wanted.max(estimate), WaitReason::Hold(hold.cause));
-            if at.since(now) > rules.early_max {
-                self.cancel_wait(key);
-                if !key.whole {
-                    let later = Deferral { due: at, slot: Some(key.slot), reason };
-                    return PollResult::Deferred(later, None);
-                }
-                let wait = Postponement { wanted, at, has_slot: wanted > now, reason };
-                let (later, booked) = self.postpone(now, key, wait, rules);
-                return PollResult::Deferred(later, booked);
-            }
+            let at = self.wanted(key, now).max(self.estimate(now, key, rules));
             if at.since(now) > rules.wait_max(early) {
-                self.cancel_wait(key);
-                return PollResult::Deferred(self.wait_in_broker(key, at, reason), None);
+                return self.leave_memory(now, key, at, WaitReason::Hold(hold.cause), rules);
             }
         }
-        if self.waiters.first_key_value().is_some_and(|(first, _)| *first != key) {
-            return PollResult::WaitForWake;
-        }
-        let wanted = self.wanted(key, now).max(floor);
-        if wanted > now {
-            return PollResult::WaitUntil(wanted);
-        }
-        match self.opens_at(now, rules) {
-            Some(at) if at <= now => {
+        match self.turn(now, key, floor, rules) {
+            Turn::Now => {
                 let position = self.grant(now, key.slot);
                 let gone = self.waiters.remove(&key);
                 let reason = gone.as_ref().map(|waiter| waiter.reason);
@@ -241,9 +229,73 @@ impl RobotQueue {
                 self.wake_first();
                 PollResult::Granted { position, coalesced, reason }
             }
-            Some(at) => PollResult::WaitUntil(at),
-            None => PollResult::WaitForWake,
+            // Its turn has moved away: others came back before it, or used up the quota.
+            _ if deadline <= now => self.overdue(now, key, reason, rules),
+            Turn::At(at) => PollResult::WaitUntil(at.min(deadline)),
+            Turn::Unknown => PollResult::WaitUntil(deadline),
         }
+    }
+
+    fn turn(
+        &mut self,
+        now: Timestamp,
+        key: QueueKey,
+        floor: Timestamp,
+        rules: &PacingLimits<'_>,
+    ) -> Turn {
+        if self.waiters.first_key_value().is_some_and(|(first, _)| *first != key) {
+            return Turn::Unknown;
+        }
+        let wanted = self.wanted(key, now).max(floor);
+        if wanted > now {
+            return Turn::At(wanted);
+        }
+        match self.opens_at(now, rules) {
+            Some(at) if at <= now => Turn::Now,
+            Some(at) => Turn::At(at),
+            None => Turn::Unknown,
+        }
+    }
+
+    /// Defers a delivery that waited in memory longer than expected. The slots behind it move
+    /// along, so the order stays.
+    fn overdue(
+        &mut self,
+        now: Timestamp,
+        key: QueueKey,
+        reason: WaitReason,
+        rules: &PacingLimits<'_>,
+    ) -> PollResult {
+        let planned = self.wanted(key, now).max(now);
+        let at = planned.max(self.estimate(now, key, rules)).max(now.after(rules.hold_max));
+        let left = self.leave_memory(now, key, at, reason, rules);
+        if key.whole && key.slot != Timestamp::default() && at.since(now) <= rules.early_max {
+            self.delay(at.since(planned), now);
+        }
+        left
+    }
+
+    /// Defers a delivery that waits in memory and can leave at `at`. It keeps its position in the
+    /// order.
+    fn leave_memory(
+        &mut self,
+        now: Timestamp,
+        key: QueueKey,
+        at: Timestamp,
+        reason: WaitReason,
+        rules: &PacingLimits<'_>,
+    ) -> PollResult {
+        self.cancel_wait(key);
+        let (later, booked) = if !key.whole {
+            (Deferral { due: at, slot: Some(key.slot), reason }, None)
+        } else if at.since(now) > rules.early_max {
+            let wanted = self.wanted(key, now);
+            let wait = Postponement { wanted, at, has_slot: wanted > now, reason };
+            self.postpone(now, key, wait, rules)
+        } else {
+            (self.wait_in_broker(key, at, reason), None)
+        };
+        PollResult::Deferred(later, booked)
     }
 
     /// Removes the delivery with this key. Returns whether it was still waiting.

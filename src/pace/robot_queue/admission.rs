@@ -41,6 +41,8 @@ struct Parking {
     overflowed: bool,
     /// The earliest time at which it may leave.
     floor: Timestamp,
+    /// It leaves memory at this time at the latest.
+    deadline: Timestamp,
     reason: WaitReason,
 }
 
@@ -86,7 +88,8 @@ impl RobotQueue {
             return Admission::Deferred(Deferral { due: at, slot: None, reason }, None);
         }
         if at.since(now) <= rules.wait_max(request.early) {
-            let parking = Parking { key, overflowed: true, floor, reason };
+            let deadline = deadline(now, at, request.early, rules);
+            let parking = Parking { key, overflowed: true, floor, deadline, reason };
             return self.park(parking, request, handle);
         }
         if at.since(now) <= rules.early_max {
@@ -118,7 +121,8 @@ impl RobotQueue {
         if at >= limits.expires || at.since(now) > rules.hold_max {
             return Admission::Deferred(Deferral { due: at, slot: Some(slot), reason }, None);
         }
-        self.park(Parking { key, overflowed: true, floor, reason }, request, handle)
+        let deadline = deadline(now, at, false, rules);
+        self.park(Parking { key, overflowed: true, floor, deadline, reason }, request, handle)
     }
 
     fn admit_fresh(
@@ -159,8 +163,12 @@ impl RobotQueue {
             self.remember_slot(request, slot);
         }
         if at.since(now) <= rules.hold_max {
-            let key = self.key(request, slot);
-            return self.park(Parking { key, overflowed, floor, reason }, request, handle);
+            let (key, deadline) = (self.key(request, slot), deadline(now, at, false, rules));
+            return self.park(
+                Parking { key, overflowed, floor, deadline, reason },
+                request,
+                handle,
+            );
         }
         self.count_in_broker(reason);
         Admission::Deferred(Deferral { due: at, slot: Some(slot), reason }, booked)
@@ -189,14 +197,30 @@ impl RobotQueue {
         request: &AdmissionRequest<'_>,
         handle: &mut Option<Arc<WaitHandle>>,
     ) -> Admission {
-        let Parking { key, overflowed, floor, reason } = parking;
+        let Parking { key, overflowed, floor, deadline, reason } = parking;
         let handle = Arc::clone(handle.get_or_insert_default());
         let AdmissionRequest { subscription, overflow, early, .. } = *request;
         let event = Arc::clone(request.event);
         self.waiters.insert(
             key,
-            Waiter { handle, subscription, overflow, overflowed, floor, early, reason, event },
+            Waiter {
+                handle,
+                subscription,
+                overflow,
+                overflowed,
+                floor,
+                early,
+                deadline,
+                reason,
+                event,
+            },
         );
         Admission::Queued(key)
     }
+}
+
+/// When a delivery leaves memory that expects its turn at `at`. Its turn may come a little later,
+/// but it must not move away for ever.
+fn deadline(now: Timestamp, at: Timestamp, early: bool, rules: &PacingLimits<'_>) -> Timestamp {
+    at.max(now).after(rules.wait_max(early))
 }

@@ -4,6 +4,8 @@
 //!
 //! Not here: how long the waits are (`tests.rs`).
 
+use tokio::task::JoinSet;
+
 use super::*;
 
 /// Uses the whole quota of robot 1: one message in 600 s.
@@ -163,6 +165,44 @@ async fn a_delivery_without_memory_and_one_at_a_busy_host_say_so() {
         }
     }
     panic!("{} attempts are in flight", unanswered.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_grows_in_memory_goes_on_in_the_broker() {
+    let pace = with(PaceSettings {
+        limits: PaceLimits { in_flight_max: 8, ..PaceLimits::by_default().unwrap() },
+        ..settings(&[(20, 6)], (60, 600))
+    });
+    // The platform answers to none of these, so all permits of the host stay taken.
+    let mut unanswered = Vec::new();
+    for robot in 10..16 {
+        unanswered.push(asking(robot).go(&pace).await);
+    }
+    // Older deliveries return half a second before their slots, again and again. Each time one of
+    // them moves the queue of its robot.
+    let mut older = JoinSet::new();
+    for _ in 0..6 {
+        let pace = pace.clone();
+        older.spawn(async move {
+            let mut slot = pace.now();
+            loop {
+                let later = asking(1).at(QueuePosition::AtSlot(slot)).later(&pace).await;
+                slot = later.slot.unwrap();
+                let back = later.due.before(Duration::from_millis(500));
+                tokio::time::sleep(back.since(pace.now())).await;
+            }
+        });
+        settle().await;
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+    let began = pace.now();
+    let new = async { (asking(1).later(&pace).await, pace.now()) };
+    let (later, left_at) = tokio::time::timeout(Duration::from_secs(300), new)
+        .await
+        .expect("a new delivery leaves memory though older ones return");
+    let waited = left_at.since(began);
+    assert!(waited <= 3 * limits().hold_max, "{waited:?}");
+    assert!(later.slot.is_some(), "it keeps its place");
 }
 
 #[tokio::test(start_paused = true)]
