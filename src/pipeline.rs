@@ -43,8 +43,7 @@ use crate::{
     broker::{Message, Payload},
     clock::Clock,
     domain::{
-        Delivery, Platform, PublishedMessage, ReceiptPolicy, Settlement, Timestamp, WaitReason,
-        panic_message,
+        Delivery, Platform, PublishedMessage, ReceiptPolicy, Settlement, Timestamp, panic_message,
     },
     fanout::{self, DecodeContext, Decoder, Recipient, Subscriptions, Undecodable},
     pace::{Pace, PaceLog},
@@ -281,13 +280,13 @@ impl Pipeline {
     ) -> Result<(), Unsettled> {
         let (settled, now) = (delivery.clone(), self.parts.clock.now());
         let receipt = self.receipt_of(&delivery, &settlement, now);
-        let reason = settlement.wait_reason();
+        let delivery = Delivery { wait_reason: settlement.wait_reason(), ..delivery };
         let step = match settlement.clone() {
             Settlement::Done | Settlement::Dropped => None,
             Settlement::Deferred { until, slot, .. } => {
-                Some(deferred_step(delivery, until, slot, reason))
+                Some(deferred_step(delivery, until, now, slot))
             }
-            Settlement::Retried { until } => Some(deferred_step(delivery, until, None, reason)),
+            Settlement::Retried { until } => Some(deferred_step(delivery, until, now, None)),
             Settlement::Dead { reason, code, detail } => Some(NextStep::DeadDelivery {
                 delivery: Box::new(delivery),
                 reason,
@@ -371,11 +370,10 @@ impl MessageKind {
 fn deferred_step(
     mut delivery: Delivery,
     until: Timestamp,
+    decided_at: Timestamp,
     slot: Option<Timestamp>,
-    reason: Option<WaitReason>,
 ) -> NextStep {
     delivery.hops += 1;
     delivery.slot = slot;
-    delivery.wait_reason = reason;
-    NextStep::Defer { delivery: Box::new(delivery), until }
+    NextStep::Defer { delivery: Box::new(delivery), until, decided_at }
 }

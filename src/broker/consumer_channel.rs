@@ -18,14 +18,16 @@ use lapin::{
     options::{BasicAckOptions, BasicNackOptions},
     types::AMQPValue,
 };
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
 
 use super::{
     ack_coalescer::AckCoalescer,
     frame_guard::{BodyBudget, LEFT_OUT},
     session_end::SessionEnd,
 };
-use crate::{clock::Clock, domain::Timestamp};
 
 /// A requeued message is delivered again at once. If it is not, it has expired or was deleted.
 const REDELIVERY_DELAY: Duration = Duration::from_secs(5);
@@ -38,13 +40,13 @@ pub(super) struct SkippedBody {
     pub(super) tag: u64,
     /// The size of its body, in bytes.
     pub(super) size: u64,
-    /// The time before which it is not needed.
-    pub(super) due: Timestamp,
+    /// The time before which it is not needed, whatever happens to the wall clock.
+    pub(super) due: Instant,
 }
 
 /// The messages without a body, by due time and then by arrival.
 #[derive(Default)]
-struct Waiting(BTreeMap<(Timestamp, u64), u64>);
+struct Waiting(BTreeMap<(Instant, u64), u64>);
 
 impl Waiting {
     fn add(&mut self, SkippedBody { tag, size, due }: SkippedBody) {
@@ -65,7 +67,6 @@ pub(super) struct ConsumerChannel {
     channel: Channel,
     book: Mutex<AckCoalescer>,
     bodies: Arc<BodyBudget>,
-    clock: Clock,
     /// The sizes of the bodies in memory, in bytes, by delivery tag.
     sizes: Mutex<HashMap<u64, u64>>,
     left_out: mpsc::UnboundedSender<SkippedBody>,
@@ -77,13 +78,12 @@ impl ConsumerChannel {
         channel: Channel,
         bodies: Arc<BodyBudget>,
         room: u64,
-        clock: Clock,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<SkippedBody>) {
         bodies.give_room(channel.id(), room);
         // The prefetch of the consumer bounds this queue.
         let (left_out, waiting) = mpsc::unbounded_channel();
         let (book, sizes) = (Mutex::new(AckCoalescer::new()), Mutex::default());
-        (Arc::new(Self { channel, book, bodies, clock, sizes, left_out }), waiting)
+        (Arc::new(Self { channel, book, bodies, sizes, left_out }), waiting)
     }
 
     /// Registers a message. Returns the size of its body if the body was left out; then
@@ -170,7 +170,7 @@ impl ConsumerChannel {
     /// because it would only wait in memory.
     async fn room_for(&self, one: &SkippedBody) -> Arc<Notify> {
         let channel = self.channel.id();
-        let early = one.due.since(self.clock.now()).saturating_sub(SOON);
+        let early = one.due.saturating_duration_since(Instant::now()).saturating_sub(SOON);
         if !early.is_zero() {
             self.bodies.reserve_nothing(channel);
             if let Ok(admitted) =
@@ -203,7 +203,8 @@ mod tests {
     #[test]
     fn the_first_due_body_is_requested_first_and_events_in_order_of_arrival() {
         let mut waiting = Waiting::default();
-        let due = |second: u64| Timestamp::from_unix_millis(second * 1000);
+        let start = Instant::now();
+        let due = |second: u64| start + Duration::from_secs(second);
         for (tag, at) in [(1, 90), (2, 80), (3, 0), (4, 80), (5, 0)] {
             waiting.add(SkippedBody { tag, size: tag, due: due(at) });
         }

@@ -5,7 +5,7 @@
 //! Not here: acks and bodies of one consumer (`consumer_channel.rs`), the headers of a delivery
 //! (`envelope.rs`).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{
     Stream, StreamExt,
@@ -18,6 +18,7 @@ use lapin::{
     options::{BasicConsumeOptions, BasicQosOptions},
     types::FieldTable,
 };
+use tokio::time::Instant;
 
 use super::{
     BrokerError, Message, Payload,
@@ -30,11 +31,7 @@ use super::{
     settings::SessionSettings,
     topology::Topology,
 };
-use crate::{
-    clock::Clock,
-    domain::{Platform, Timestamp},
-    settle::AckTag,
-};
+use crate::{clock::Clock, domain::Platform, settle::AckTag};
 
 /// The parameters of the consumers of one session.
 pub(super) struct ConsumerSetup<'a> {
@@ -68,7 +65,7 @@ impl ConsumerSetup<'_> {
         for (place, (queue, source)) in sources.into_iter().enumerate() {
             let channel = declare::open(connection, at).await?;
             let (consumed, left_out) =
-                ConsumerChannel::new(channel.clone(), Arc::clone(bodies), room, clock.clone());
+                ConsumerChannel::new(channel.clone(), Arc::clone(bodies), room);
             let deliveries = consume(&channel, &queue, source.prefetch(settings), at).await?;
             let ack_tag = AckTag { session, channel: place, tag: 0 };
             let (taken, clock) = (Arc::clone(&consumed), clock.clone());
@@ -76,7 +73,8 @@ impl ConsumerSetup<'_> {
                 let (tag, left_out) = (delivery.delivery_tag, taken.on_delivery(&delivery));
                 let message = message(delivery, source, ack_tag);
                 let Some(size) = left_out else { return Some(message) };
-                taken.ask_for(SkippedBody { tag, size, due: due(&message, clock.now()) });
+                let due = Instant::now() + due(&message, &clock);
+                taken.ask_for(SkippedBody { tag, size, due });
                 None
             };
             streams.push(incoming(deliveries, taking, queue));
@@ -198,11 +196,11 @@ fn message(delivery: AmqpDelivery, source: ConsumerKind, ack_tag: AckTag) -> Mes
     Message { ack_tag, redelivered: delivery.redelivered, payload }
 }
 
-/// The time before which a message must not be tried; its body may be missing. An event is due at
-/// once.
-fn due(message: &Message, now: Timestamp) -> Timestamp {
+/// How long a message must not be tried; its body may be missing. An event is due at once.
+fn due(message: &Message, clock: &Clock) -> Duration {
+    let now = clock.now();
     match &message.payload {
-        Payload::Delivery(one) => one.due(now).unwrap_or_default(),
-        Payload::Event { .. } | Payload::Unreadable { .. } => Timestamp::default(),
+        Payload::Delivery(one) => one.due(now).unwrap_or_default().since(now),
+        Payload::Event { .. } | Payload::Unreadable { .. } => Duration::ZERO,
     }
 }

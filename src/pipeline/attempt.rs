@@ -9,6 +9,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::Instant;
+
 use super::{
     Pipeline, Unsettled, admission_request::admission_request, recipient::CurrentRecipient,
 };
@@ -219,8 +221,9 @@ impl Pipeline {
         let after = first.then(|| now.since(delivery.event.received_at));
         let wait_reason = permit.waited_for();
         events::AttemptStarted { delivery, waited, wait_reason, after, now }.emit(&parts.telemetry);
+        let sent = Instant::now();
         let result = Box::pin(parts.sender.attempt(ready, subscription, &parts.clock)).await;
-        let took = parts.clock.now().since(now);
+        let took = sent.elapsed();
         Ok(Ok(MadeAttempt { result, took, part, plain_part }))
     }
 

@@ -287,7 +287,9 @@ impl Pipeline {
 
     /// Returns a delivery to the broker unchanged. It keeps its position.
     pub(super) fn requeue_unchanged(&self, delivery: &Delivery, reason: WaitReason) -> Settlement {
-        let received = || self.parts.pace.timeline().at_wall(delivery.event.received_at);
+        // The wall clock may have been set back since, and no position lies ahead.
+        let pace = &self.parts.pace;
+        let received = || pace.timeline().at_wall(delivery.event.received_at).min(pace.now());
         let slot = delivery
             .slot
             .or_else(|| (queue_position(delivery) == QueuePosition::Tail).then(received));

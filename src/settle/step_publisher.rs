@@ -23,6 +23,9 @@ pub enum NextStep {
         delivery: Box<Delivery>,
         /// When it is due, by the wall clock.
         until: Timestamp,
+        /// When that was decided, by the same clock. The wait is never longer than it was then,
+        /// although the clock may be set back before the step is stored.
+        decided_at: Timestamp,
     },
     /// The delivery becomes a dead letter.
     DeadDelivery {

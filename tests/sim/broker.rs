@@ -313,7 +313,7 @@ impl Broker {
     /// Stores a next step.
     pub fn store(&mut self, step: &NextStep, now: Micros) {
         match step {
-            NextStep::Defer { delivery, until } => {
+            NextStep::Defer { delivery, until, .. } => {
                 let wait = until.since(moment(now));
                 let length = self.topology.tier_for(wait, delivery.slot);
                 let key = Topology::delay_key(length, delivery.platform);
