@@ -20,7 +20,7 @@ use std::{
 use lapin::BasicProperties;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::RwLock;
+use tokio::{sync::RwLock, task::JoinSet};
 
 use crate::support::{
     broker::Broker,
@@ -275,19 +275,15 @@ async fn nothing_is_lost_and_no_window_is_exceeded_though_everything_goes_wrong_
     let form = Form::chosen();
     let scene = Arc::new(Scene::set(&form).await);
     let load = OutsideLoad::begin();
-    let running = {
-        let daemon = trouble::Running::start(&scene).await;
-        let troubles = trouble::begin(&scene, daemon);
-        let flows = [
-            tokio::spawn(watch(Arc::clone(&scene))),
-            tokio::spawn(crowd_the_busy_one(Arc::clone(&scene))),
-            tokio::spawn(fan_out(Arc::clone(&scene), form.crowd_every)),
-        ];
-        for flow in flows {
-            flow.await.unwrap();
-        }
-        troubles.end().await
-    };
+    let running = Arc::new(trouble::Running::start(&scene).await);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(watch(Arc::clone(&scene)));
+    tasks.spawn(crowd_the_busy_one(Arc::clone(&scene)));
+    tasks.spawn(fan_out(Arc::clone(&scene), form.crowd_every));
+    trouble::begin(&scene, &running, &mut tasks);
+    while let Some(ended) = tasks.join_next().await {
+        ended.unwrap();
+    }
     scene.emulator.no_faults().await;
     let outside = load.share();
     let latency_max = LATENCY_MAX.div_f64(1.0 - outside);

@@ -10,12 +10,12 @@ use std::{
     path::Path,
     process::{Child, Stdio},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use lapin::options::QueueDeleteOptions;
 use serde_json::json;
-use tokio::{io::AsyncWriteExt, net::TcpStream, sync::Mutex, task::JoinHandle};
+use tokio::{io::AsyncWriteExt, net::TcpStream, sync::Mutex, task::JoinSet};
 
 use super::{BUSY, Scene};
 use crate::support::{
@@ -58,43 +58,39 @@ async fn start(scene: &Scene) -> Process {
         command.env("DONT_FAKE_MONOTONIC", "1").env("FAKETIME_CACHE_DURATION", "1");
     }
     let log = File::options().create(true).append(true).open(scene.home.path("log")).unwrap();
-    let process =
+    let mut process =
         Process(command.stderr(log).stdout(Stdio::null()).stdin(Stdio::null()).spawn().unwrap());
     let socket = scene.home.path("admin.sock");
-    until("the daemon is ready", SOON, || async {
-        get(&socket, "/readyz").await.starts_with("ready")
-    })
-    .await;
-    process
-}
-
-/// All running troubles.
-pub(super) struct Troubles {
-    running: Arc<Running>,
-    tasks: Vec<JoinHandle<()>>,
-}
-
-pub(super) fn begin(scene: &Arc<Scene>, running: Running) -> Troubles {
-    let running = Arc::new(running);
-    let tasks = vec![
-        tokio::spawn(hang(Arc::clone(scene))),
-        tokio::spawn(operate(Arc::clone(scene))),
-        tokio::spawn(step_the_clock(Arc::clone(scene))),
-        tokio::spawn(flood(Arc::clone(scene))),
-        tokio::spawn(send_what_no_client_would(Arc::clone(scene))),
-        tokio::spawn(interrupt(Arc::clone(scene), Arc::clone(&running))),
-    ];
-    Troubles { running, tasks }
-}
-
-impl Troubles {
-    /// Waits until all troubles have ended; returns the running daemon.
-    pub(super) async fn end(self) -> Arc<Running> {
-        for task in self.tasks {
-            task.await.unwrap();
+    let began = Instant::now();
+    loop {
+        let ready = get(&socket, "/readyz").await;
+        if ready.starts_with("ready") {
+            return process;
         }
-        self.running
+        let ended = process.0.try_wait().unwrap();
+        assert!(
+            ended.is_none() && began.elapsed() < SOON,
+            "the daemon is not ready: {ended:?}, {ready}\n{}",
+            end_of_the_log(scene)
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+fn end_of_the_log(scene: &Scene) -> String {
+    let log = fs::read_to_string(scene.home.path("log")).unwrap();
+    let lines: Vec<_> = log.lines().rev().take(40).collect();
+    lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+}
+
+/// Starts all troubles. Each ends with the scene.
+pub(super) fn begin(scene: &Arc<Scene>, running: &Arc<Running>, tasks: &mut JoinSet<()>) {
+    tasks.spawn(hang(Arc::clone(scene)));
+    tasks.spawn(operate(Arc::clone(scene)));
+    tasks.spawn(step_the_clock(Arc::clone(scene)));
+    tasks.spawn(flood(Arc::clone(scene)));
+    tasks.spawn(send_what_no_client_would(Arc::clone(scene)));
+    tasks.spawn(interrupt(Arc::clone(scene), Arc::clone(running)));
 }
 
 /// One platform does not answer most of the time.
@@ -202,9 +198,23 @@ async fn interrupt(scene: Arc<Scene>, running: Arc<Running>) {
             drop(daemon.take());
             *daemon = Some(start(&scene).await);
         } else {
-            delete_the_queue_of_events(&scene).await;
+            if !delete_the_queue_of_events(&scene).await {
+                let robots = get(&scene.home.path("admin.sock"), "/v1/robots").await;
+                drop(running.0.lock().await.take());
+                panic!("these wait in memory:\n{}{robots}", unacked_events(&scene).await);
+            }
         }
     }
+}
+
+/// The events that the daemon left unacknowledged. It must not run any more.
+async fn unacked_events(scene: &Scene) -> String {
+    let (publisher, mut found) = (scene.publisher().await, String::new());
+    while let Some(message) = publisher.get("publish").await {
+        let id = message.delivery.properties.message_id().clone();
+        found.push_str(&format!("{}: {id:?}\n", message.delivery.routing_key));
+    }
+    found
 }
 
 /// Waits for the last event of each watched topic, so that none of them is in flight during an
@@ -227,9 +237,16 @@ async fn healthy_deliveries_have_arrived(scene: &Scene) {
     }
 }
 
-async fn delete_the_queue_of_events(scene: &Scene) {
+/// Deletes the queue once all its events are acked. Returns whether they were in time.
+async fn delete_the_queue_of_events(scene: &Scene) -> bool {
     let queue = format!("{}.publish", scene.home.prefix);
-    until("every event is acked", SOON, || async { scene.broker.messages(&queue) == 0 }).await;
+    let began = Instant::now();
+    while scene.broker.messages(&queue) > 0 {
+        if began.elapsed() > SOON {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let publisher = scene.publisher().await;
     let options = QueueDeleteOptions::default();
     publisher.channel().queue_delete(queue.as_str().into(), options).await.unwrap();
@@ -240,4 +257,5 @@ async fn delete_the_queue_of_events(scene: &Scene) {
         }
     })
     .await;
+    true
 }
