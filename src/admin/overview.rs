@@ -79,7 +79,10 @@ fn dead(seen: &[DeadQueueStats]) -> Option<DeadLettersNow> {
 fn busy(robots: &[RobotStatus]) -> RobotActivity {
     let mut slowest: Vec<_> =
         robots.iter().filter(|robot| robot.waiting > 0 || robot.held_for.is_some()).collect();
-    slowest.sort_by_key(|robot| std::cmp::Reverse((robot.drained_in, robot.held_for)));
+    // Where nothing gets through, the end is unknown, which is the worst.
+    slowest.sort_by_key(|robot| {
+        std::cmp::Reverse((robot.drained_in.is_none(), robot.drained_in, robot.held_for))
+    });
     RobotActivity {
         known: robots.len(),
         held: robots.iter().filter(|robot| robot.hold.is_some()).count(),

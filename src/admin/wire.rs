@@ -25,7 +25,7 @@ pub use self::{
     },
     explain::{ExplainRequest, ExplainResponse, Explanation, PartView, UndecodableView},
     overview::{DeadLettersNow, DeadQueueNow, DeadRow, Overview, PlatformFlow, RobotActivity},
-    pace::{GroupView, Released, RobotView, WaitCountView, WaitView},
+    pace::{FailureView, GroupView, HealthView, Released, RobotView, WaitCountView, WaitView},
     store::{BackupRequest, BackupView, KeyView, ProgressView, RotateRequest, VerifyView},
     subscription::{AddRequest, AddResponse, ListQuery, UpdateRequest},
     template::{
