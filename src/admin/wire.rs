@@ -24,7 +24,9 @@ pub use self::{
         DeadSummary, InvalidFilterValue, SummaryRow, filter_value,
     },
     explain::{ExplainRequest, ExplainResponse, Explanation, PartView, UndecodableView},
-    overview::{DeadLettersNow, DeadQueueNow, DeadRow, Overview, PlatformFlow, RobotActivity},
+    overview::{
+        DeadLettersNow, DeadQueueNow, DeadRow, OutageView, Overview, PlatformFlow, RobotActivity,
+    },
     pace::{FailureView, GroupView, HealthView, Released, RobotView, WaitCountView, WaitView},
     store::{BackupRequest, BackupView, KeyView, ProgressView, RotateRequest, VerifyView},
     subscription::{AddRequest, AddResponse, ListQuery, UpdateRequest},

@@ -89,7 +89,10 @@ impl HoldCause {
                 "switch it on in the group's settings and release it, or remove the subscription"
             }
             Self::Failing => {
-                "see its last failure (`roomcast robot list --json`): check the way to the platform (DNS, proxy, firewall) and the platform's state page; the hold ends by itself with the first message that gets through"
+                "see its last failure (`roomcast robot list --json`): \
+                 check the way to the platform (DNS, proxy, firewall), \
+                 and the platform's state page; \
+                 the hold ends by itself with the first message that gets through"
             }
         }
     }

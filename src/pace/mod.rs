@@ -66,7 +66,7 @@ pub use quota::{HealthPolicy, PlatformQuota, WindowQuota};
 pub use robot_health::{AttemptCount, FailureRun, HourOfAttempts, RobotFailure, RobotHealth};
 pub use robot_status::{EndedHold, RobotStatus};
 pub use settings::{PaceLimits, PaceSettings};
-pub use status::{PlatformSummary, SendEstimate};
+pub use status::{PlatformOutage, PlatformSummary, SendEstimate};
 pub use ticket::Ticket;
 
 /// The pacer of all robots of this process. Clones share its state.

@@ -122,10 +122,10 @@ impl RobotQueues {
 
     /// Calls `act` with each queue and the robot's health, one lock at a time, and removes the
     /// queues for which it returns `false`.
-    pub(super) fn retain(
-        &self,
-        mut act: impl FnMut(RobotId, &mut RobotQueue, Option<&RobotHealth>, &PacingLimits<'_>) -> bool,
-    ) {
+    pub(super) fn retain<F>(&self, mut act: F)
+    where
+        F: FnMut(RobotId, &mut RobotQueue, Option<&RobotHealth>, &PacingLimits<'_>) -> bool,
+    {
         let settings = self.settings.load();
         for shard in &self.shards {
             let mut robots = shard.lock().unwrap_or_else(PoisonError::into_inner);

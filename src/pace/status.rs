@@ -11,7 +11,7 @@ use super::{
     monthly_quota::Allowance,
     robot_queue::{PacingLimits, RobotQueue},
 };
-use crate::domain::{GroupName, HoldCounts, Platform, PlatformMap, RobotId, WaitReason};
+use crate::domain::{GroupName, HoldCounts, Platform, PlatformMap, RobotId, Timestamp, WaitReason};
 
 /// The sums over all robots of one platform, from one sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +31,15 @@ pub struct PlatformSummary {
     pub in_flight: u64,
     /// The current limit of attempts in flight.
     pub in_flight_limit: u32,
+}
+
+/// A platform that is held as a whole, because most of its robots fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlatformOutage {
+    /// The platform.
+    pub platform: Platform,
+    /// Since when its robots fail, by the wall clock.
+    pub since: Timestamp,
 }
 
 /// The estimate for new messages.
@@ -111,6 +120,16 @@ impl Pace {
             robots.into_iter().map(|robot| robot.by_wall_clock(timeline)).collect();
         robots.sort_by_key(|robot| std::cmp::Reverse((robot.waiting, robot.used)));
         robots
+    }
+
+    /// The platforms that are held as a whole.
+    #[must_use]
+    pub fn outages(&self) -> Vec<PlatformOutage> {
+        let outage = |platform| {
+            let hold = self.0.outage(platform)?;
+            Some(PlatformOutage { platform, since: self.0.timeline.wall_at(hold.since) })
+        };
+        Platform::ALL.into_iter().filter_map(outage).collect()
     }
 
     /// The organisations with a monthly quota, and those that deliveries have named.

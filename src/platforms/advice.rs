@@ -20,7 +20,10 @@ const EVICTED_ADVICE: &str = "a limit or policy of the broker removed it from it
 const UNDECODABLE_ADVICE: &str = "the message is not an event: \
     the detail says where the mistake is; correct the publisher, discard";
 
-const NO_SECRET_ADVICE: &str = "the robot asks for a signature, and the subscription has no signing secret: add it (`roomcast subscription update ID --secret-file FILE`), or choose another security setting in the group, redrive";
+const NO_SECRET_ADVICE: &str = "the robot asks for a signature, \
+    and the subscription has no signing secret: \
+    add it (`roomcast subscription update ID --secret-file FILE`), \
+    or choose another security setting in the group, redrive";
 
 /// The advice for an event of which a member would see nothing.
 const EMPTY_ADVICE: &str = "the publisher sent a text without anything to see: \

@@ -318,8 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delivery_of_a_failing_robot_waits_within_its_time_to_live_and_once_tried_the_age_of_retries()
-     {
+    fn a_delivery_of_a_failing_robot_waits_within_its_time_to_live_and_the_age_of_retries() {
         for (attempts, until, expires_in, kept) in [
             (0, 1001, 2000, Ok(())),
             (1, 1000, 2000, Ok(())),

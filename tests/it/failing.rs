@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 
 use crate::support::{
     broker,
+    browser::Browser,
+    console::{sign_in, with_console},
     daemon::{Daemon, Home},
     emulator::Emulator,
     publisher::Publisher,
@@ -18,9 +20,16 @@ use crate::support::{
 
 const SOON: Duration = Duration::from_secs(60);
 /// Quick retries, and probes every second or two.
-const QUICK: &str = "[retry]\ndelays = [\"100ms\", \"100ms\", \"1s\", \"2s\", \"2s\", \"2s\", \"2s\", \
-    \"2s\", \"2s\", \"2s\", \"2s\", \"2s\", \"2s\", \"2s\", \"2s\"]\n[send]\nconnect_timeout = \"500ms\"\ndeadline = \"1s\"\n\
-    [breaker]\nprobe_min = \"1s\"\nprobe_max = \"2s\"\n";
+const QUICK: &str = r#"
+[retry]
+delays = ["100ms", "100ms", "1s", "2s", "2s", "2s", "2s", "2s", "2s", "2s", "2s", "2s", "2s", "2s"]
+[send]
+connect_timeout = "500ms"
+deadline = "1s"
+[breaker]
+probe_min = "1s"
+probe_max = "2s"
+"#;
 
 /// The robots that are busy or held.
 fn robots(home: &Home) -> Vec<Value> {
@@ -145,6 +154,37 @@ async fn a_platform_whose_robots_all_fail_is_one_hold_and_one_line_over_a_restar
     .await;
     until("the outage is over", SOON, || async { daemon.metric(outage).await == Some(0.0) }).await;
     assert_eq!(lines("a platform answers again"), 1);
+}
+
+#[tokio::test]
+async fn the_headline_of_the_console_names_failing_robots_and_a_platform_that_fails() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let (home, address) = with_console(Home::new(broker, &emulator.url(), QUICK));
+    home.subscribe("one", "lark", "lark-0001", &["--name", "on call"]);
+    for number in 0..6 {
+        home.subscribe("ops", "wecom", &format!("wecom-00{number}"), &[]);
+    }
+    let _daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    let browser = Browser::start().await;
+    sign_in(&browser, &format!("{address}/console")).await;
+    browser.says(".headline", "All is well").await;
+    emulator.fault(json!({"kind": "status", "status": 503})).await;
+    publisher.publish("one", &json!({"message": "m"})).await;
+    browser.says(".headline", "1 robot fails").await;
+    browser.says(".detail", "Its attempts get no usable answer.").await;
+    browser.pictures("overview-failing").await;
+    publisher.publish("ops", &json!({"message": "m"})).await;
+    browser.says(".headline", "A platform fails: WeCom").await;
+    browser.says(".detail", "1 robot elsewhere fails too.").await;
+    browser.pictures("overview-outage").await;
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+    emulator.no_faults().await;
+    // The messages above may be given up already, so others probe.
+    for topic in ["one", "ops"] {
+        publisher.publish(topic, &json!({"message": "m"})).await;
+    }
+    browser.says(".headline", "All is well").await;
 }
 
 #[tokio::test]

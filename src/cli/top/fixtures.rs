@@ -61,6 +61,8 @@ pub(super) fn overview() -> Overview {
         robots: RobotActivity {
             known: 3,
             held: 1,
+            failing: 0,
+            outages: Vec::new(),
             waiting: 1_262,
             in_flight: 1,
             slowest: robots(),
@@ -178,8 +180,8 @@ pub(super) fn quiet(seconds: u64) -> Pulse {
     }
     overview.dead =
         Some(DeadLettersNow { letters: 0, oldest: None, rows: Vec::new(), queues: Vec::new() });
-    overview.robots =
-        RobotActivity { known: 0, held: 0, waiting: 0, in_flight: 0, slowest: Vec::new() };
+    let idle = RobotActivity { known: 0, held: 0, waiting: 0, in_flight: 0, ..overview.robots };
+    overview.robots = RobotActivity { slowest: Vec::new(), ..idle };
     Pulse { overview, robots: Some(Vec::new()), groups: Some(Vec::new()) }
 }
 

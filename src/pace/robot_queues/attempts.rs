@@ -13,8 +13,8 @@ use crate::{
         AttemptOutcome, GroupName, HoldCause, Platform, RobotId, Timestamp, Verdict, WaitReason,
     },
     pace::{
-        AppendFailed, EndedHold, FailureRun, Hold, OutageChange, PaceChanges, PaceRecord,
-        Resume, RobotHealth,
+        AppendFailed, EndedHold, FailureRun, Hold, OutageChange, PaceChanges, PaceRecord, Resume,
+        RobotHealth,
         breaker::TriedRobots,
         monthly_quota::UsageChange,
         robot_health::{KnownRobot, Standing},

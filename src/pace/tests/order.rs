@@ -105,7 +105,7 @@ async fn a_delivery_without_room_to_wait_comes_back_to_its_position() {
     assert_eq!(asking(1).at(at).without_room().later(&pace).await, first);
     let again = asking(1).at(QueuePosition::Head).without_room().later(&pace).await;
     assert_eq!((wait(&pace, again), again.slot), (30, None), "it goes before all others as before");
-    assert_eq!(pace.robots()[0].waiting, 1);
+    assert_eq!(pace.robots()[0].waiting, 2, "both wait in the broker");
     // Close to its slot it waits in memory, until a hold makes the wait long.
     until(&pace, first.due.before(Duration::from_secs(1))).await;
     let waiting = tokio::spawn({

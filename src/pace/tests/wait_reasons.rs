@@ -76,8 +76,8 @@ async fn a_refused_delivery_waits_for_what_is_really_held_and_is_counted_so() {
         let pace = with(PaceSettings { health, ..settings(&[(2, 600)], (600, 3600)) });
         let refused = Asking { group, ..asking(1) }.go(&pace).await;
         let other = asking(1).go(&pace).await;
-        let _ = before.map(|verdict| other.finish(verdict, Duration::ZERO));
-        let changes = refused.finish(verdict, Duration::ZERO);
+        let _ = before.map(|verdict| other.finish(&answer(verdict), Duration::ZERO));
+        let changes = refused.finish(&answer(verdict), Duration::ZERO);
         assert_eq!(changes.resume.map(|resume| resume.reason), Some(reason), "{verdict:?}");
         // A robot shows its counts as long as it has a slot.
         let behind = asking(1).later(&pace).await;
