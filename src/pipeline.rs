@@ -286,7 +286,7 @@ impl Pipeline {
             Settlement::Deferred { until, slot, .. } => {
                 Some(deferred_step(delivery, until, now, slot))
             }
-            Settlement::Retried { until } => Some(deferred_step(delivery, until, now, None)),
+            Settlement::Retried { until, .. } => Some(deferred_step(delivery, until, now, None)),
             Settlement::Dead { reason, code, detail } => Some(NextStep::DeadDelivery {
                 delivery: Box::new(delivery),
                 reason,

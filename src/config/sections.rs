@@ -17,7 +17,7 @@ use crate::{
     crypto::KeySettings,
     domain::{GroupName, Platform, PlatformMap},
     fanout::DecoderSettings,
-    pace::{GroupSettings, HealthPolicy, PaceLimits},
+    pace::{BreakerPolicy, GroupSettings, HealthPolicy, PaceLimits},
     pipeline::ShutdownSettings,
     send::HttpTransportSettings,
     settings::{DefaultValue, Section, Setting},
@@ -71,6 +71,7 @@ config! {
     pace: PaceLimits;
     platforms: PlatformMap<PlatformSettings>;
     health: HealthPolicy;
+    breaker: BreakerPolicy;
     groups: BTreeMap<GroupName, GroupSettings>;
     retry: RetryPolicy;
     send: HttpTransportSettings;
