@@ -131,8 +131,16 @@ fn told(telemetry: impl Fn() -> Telemetry) -> (f64, f64) {
             }
             .emit(&telemetry);
             let now = NOW.after(waited + took);
-            events::AttemptMade { delivery: &delivery, answer: &answer, took, folded: 0, now }
-                .emit(&telemetry);
+            events::AttemptMade {
+                delivery: &delivery,
+                answer: &answer,
+                took,
+                waited,
+                wait_reason: None,
+                folded: 0,
+                now,
+            }
+            .emit(&telemetry);
             events::DeliverySettled {
                 delivery: &delivery,
                 settlement: &Settlement::Done,

@@ -5,6 +5,7 @@
 //! Not here: the path of a message (`pipeline.rs`), and the loop over sessions (`app/sessions.rs`).
 
 mod backoff;
+mod history_writer;
 mod host_check;
 mod open_files;
 mod outgoing;
@@ -21,13 +22,14 @@ use std::{path::Path, sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use self::{reload::Reload, systemd::Systemd};
+use self::{history_writer::HistoryWriter, reload::Reload, systemd::Systemd};
 use crate::{
     admin::{self, Admin, AdminError, DeadLetterService, Explainer, SubscriptionService},
     broker::BrokerError,
     clock::Clock,
     config::Config,
     crypto::{KeyError, MasterKey},
+    history::HistoryBuffer,
     pipeline::PipelineContext,
     private_file::PrivateFileError,
     send::BuildTransportError,
@@ -83,7 +85,12 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     let (tell_ready, ready) = watch::channel(false);
     let systemd = Systemd::default();
     let telling = tokio::spawn(systemd.clone().notify_until_stopped(ready.clone(), stop.clone()));
-    let telemetry = Arc::new(Telemetry::new().with_traces(&config.trace)?);
+    let records = Arc::new(HistoryBuffer::default());
+    let telemetry = Telemetry::new().with_traces(&config.trace)?;
+    let telemetry = Arc::new(match config.history.is_on() {
+        true => telemetry.with_history(Arc::clone(&records)),
+        false => telemetry,
+    });
     let (settings, key) = (config.store.clone(), config.key.file.clone());
     let store =
         off_thread(move || Ok(Store::open(&settings, &MasterKey::load(&key)?, Clock::System)?));
@@ -107,6 +114,13 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
         let config = config.clone();
         off_thread(move || build(&config, beyond)).await?
     };
+    let history = history_writer::open(&config, &parts.clock).await;
+    let history_ended = CancellationToken::new();
+    let recording = history.clone().map(|history| {
+        let (clock, telemetry) = (parts.clock.clone(), Arc::clone(&telemetry));
+        let writer = HistoryWriter { buffer: Arc::clone(&records), history, clock, telemetry };
+        tokio::spawn(writer.run(history_ended.clone()))
+    });
     outgoing::log_unused_proxy(&config);
     host_check::start(Arc::new(store.clone()), &config, stop.clone());
 
@@ -136,6 +150,10 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
 
     let outcome = sessions::run(&config, parts, tell_ready, stop.clone()).await;
     stop.cancel();
+    history_ended.cancel();
+    if let Some(recording) = recording {
+        let _ = recording.await;
+    }
     // The API has no work of its own to finish. A panic in these tasks was logged when it happened.
     let _ = tokio::join!(serving, sweeping, telling);
     let _ = tokio::task::spawn_blocking(move || telemetry.finish()).await;
