@@ -24,7 +24,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::{history_writer::HistoryWriter, reload::Reload, systemd::Systemd};
 use crate::{
-    admin::{self, Admin, AdminError, DeadLetterService, Explainer, SubscriptionService},
+    admin::{
+        self, Admin, AdminError, DeadLetterService, Explainer, HistoryService, SubscriptionService,
+    },
     broker::BrokerError,
     clock::Clock,
     config::Config,
@@ -117,8 +119,13 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     let history = history_writer::open(&config, &parts.clock).await;
     let history_ended = CancellationToken::new();
     let recording = history.clone().map(|history| {
-        let (clock, telemetry) = (parts.clock.clone(), Arc::clone(&telemetry));
-        let writer = HistoryWriter { buffer: Arc::clone(&records), history, clock, telemetry };
+        let writer = HistoryWriter {
+            buffer: Arc::clone(&records),
+            history,
+            retention: config.history.retention,
+            clock: parts.clock.clone(),
+            telemetry: Arc::clone(&telemetry),
+        };
         tokio::spawn(writer.run(history_ended.clone()))
     });
     outgoing::log_unused_proxy(&config);
@@ -133,11 +140,17 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     let letters =
         DeadLetterService::new(wiring::letters_settings(&config, store.templates(), stop.clone()));
     let subscriptions = SubscriptionService::new(Arc::new(store), config.webhook_hosts());
+    let history = HistoryService {
+        history,
+        subscriptions: subscriptions.clone(),
+        clock: parts.clock.clone(),
+    };
     let (pace, since) = (parts.pace.clone(), parts.clock.now());
     let admin = Admin {
         subscriptions,
         explainer,
         letters,
+        history,
         pace,
         telemetry: Arc::clone(&telemetry),
         ready,

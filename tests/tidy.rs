@@ -81,7 +81,7 @@ fn fail(broken: &[String]) {
 
 #[test]
 fn an_outside_library_is_named_by_its_room_alone() {
-    let owners: [(&str, &[&str]); 25] = [
+    let owners: [(&str, &[&str]); 26] = [
         ("lapin::", &["broker"]),
         ("async_rs::", &["broker"]),
         // For requests to the platforms, and to the receiver of traces.
@@ -91,6 +91,7 @@ fn an_outside_library_is_named_by_its_room_alone() {
         ("unicode_segmentation::", &["platforms"]),
         ("minijinja::", &["fanout"]),
         ("sled::", &["store"]),
+        ("postcard::", &["store"]),
         ("chacha20poly1305::", &["crypto"]),
         ("hkdf::", &["crypto"]),
         ("axum::", &["admin"]),

@@ -22,13 +22,16 @@ use crate::{
 /// about it.
 const WRITE_INTERVAL: Duration = Duration::from_millis(400);
 
-/// How often records that are too old are deleted, if none is added.
-const TRIM_INTERVAL: Duration = Duration::from_secs(60);
+/// How often records that are too old are deleted, if none is added: at least once in this time.
+const TRIM_INTERVAL_MAX: Duration = Duration::from_secs(60);
+/// The same as a share of the retention.
+const TRIMS_IN_RETENTION: u32 = 32;
 
 /// The history of a daemon, and what writes it.
 pub(super) struct HistoryWriter {
     pub(super) buffer: Arc<HistoryBuffer>,
     pub(super) history: Arc<dyn DeliveryHistory>,
+    pub(super) retention: Duration,
     pub(super) clock: Clock,
     pub(super) telemetry: Arc<Telemetry>,
 }
@@ -56,6 +59,7 @@ impl HistoryWriter {
         let (mut merger, mut is_failing) = (StepMerger::default(), false);
         let mut turn = interval(WRITE_INTERVAL);
         turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let trim_interval = TRIM_INTERVAL_MAX.min(self.retention / TRIMS_IN_RETENTION);
         let mut trimmed = Instant::now();
         loop {
             let is_turn = tokio::select! {
@@ -68,7 +72,7 @@ impl HistoryWriter {
                 ready.extend(merger.end_round());
             }
             self.write(ready, &mut is_failing).await;
-            if trimmed.elapsed() >= TRIM_INTERVAL {
+            if trimmed.elapsed() >= trim_interval {
                 trimmed = Instant::now();
                 self.trim().await;
             }

@@ -1,6 +1,6 @@
 //! What a record of the history says, in one word.
 //!
-//! Owns the closed list of these words.
+//! Owns the closed list of these words, with a label for tables.
 //!
 //! Not here: the record (`record.rs`).
 
@@ -47,6 +47,22 @@ impl HistoryOutcome {
             Self::Retried => "retried",
             Self::Delivered => "delivered",
             Self::Dead => "dead",
+            Self::Dropped => "dropped",
+        }
+    }
+
+    /// A few words for a table.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Received => "received",
+            Self::Unheard => "no subscription",
+            Self::GivenUp => "event given up",
+            Self::Attempted => "attempt",
+            Self::Deferred => "waits",
+            Self::Retried => "attempt failed",
+            Self::Delivered => "delivered",
+            Self::Dead => "dead letter",
             Self::Dropped => "dropped",
         }
     }

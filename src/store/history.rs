@@ -36,7 +36,7 @@ use crate::{
 /// read nor continued.
 const FORMAT: &[u8] = b"history 1";
 /// The most bytes of a segment.
-const SEGMENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+const SEGMENT_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// The segments of a full history. A bound is kept by deleting whole segments, so this is the
 /// precision of both.
 const SEGMENTS: u32 = 32;

@@ -5,8 +5,8 @@
 //! written are in memory. Those of other segments are in a file beside it, in order, and a lookup
 //! reads a few hundred bytes of it. So memory does not grow with the history.
 //!
-//! Owns the format of the file: magic number 16 · newest time 8 · count 8 · pairs. Two keys may have
-//! one hash, so a reader checks each record that it finds.
+//! Owns the format of the file: magic number 16 · newest time 8 · count 8 · pairs. Two keys may
+//! have one hash, so a reader checks each record that it finds.
 //!
 //! Not here: the segments (`history.rs`), and lookups (`history_lookup.rs`).
 

@@ -44,7 +44,7 @@ enum OccurrenceRow<'a> {
         generation: u32,
     },
     #[serde(borrow)]
-    Step(StepRow<'a>),
+    Step(Box<StepRow<'a>>),
 }
 
 #[derive(Deserialize, Serialize)]
@@ -141,7 +141,7 @@ fn row(record: &HistoryRecord) -> Row<'_> {
             code: Cow::Borrowed(code),
             generation: *generation,
         },
-        Occurrence::Step(step) => OccurrenceRow::Step(step_row(step)),
+        Occurrence::Step(step) => OccurrenceRow::Step(Box::new(step_row(step))),
     };
     Row {
         at: record.at.unix_millis(),
@@ -204,7 +204,7 @@ fn record(row: Row<'_>) -> Option<HistoryRecord> {
         OccurrenceRow::GivenUp { reason, code, generation } => {
             Occurrence::GivenUp { reason: name(reason), code: code.into_owned(), generation }
         }
-        OccurrenceRow::Step(step) => Occurrence::Step(Box::new(step_of(step)?)),
+        OccurrenceRow::Step(step) => Occurrence::Step(Box::new(step_of(*step)?)),
     };
     Some(HistoryRecord {
         at: Timestamp::from_unix_millis(row.at),

@@ -9,7 +9,7 @@
 //! | `removed` | ids of removed subscriptions | appended, `sync_data` |
 //! | `ledger/` | settled deliveries | appended, `sync_data`; old segments deleted |
 //! | `journal/` | sent messages, slots, holds, months | appended, `sync_all` with the ledger |
-//! | `history/` | what became of each delivery, with an index | appended, `sync_data`; old segments deleted |
+//! | `history/` | what became of each delivery | appended, `sync_data`; old segments deleted |
 //! | `lock` | empty; its lock marks the folder as in use | |
 //!
 //! Owns the rule that success is reported only after the sync. It is the only module that names
