@@ -94,7 +94,8 @@ async fn main() {
             let forgotten = carry(&broker.url(), &exchange, count, fan_out, &sink).await;
             if round > 0 {
                 println!(
-                    "{fan_out:>8} {count:>7} {theirs:>12.0} {ours:>12.0} {:>7.2} {forgotten:>14.0} {:>8.2}",
+                    "{fan_out:>8} {count:>7} {theirs:>12.0} {ours:>12.0} {:>7.2} \
+                        {forgotten:>14.0} {:>8.2}",
                     ours / theirs,
                     ours / forgotten
                 );

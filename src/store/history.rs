@@ -417,7 +417,9 @@ fn index_path(dir: &Path, number: u64) -> PathBuf {
 fn remove(path: &Path) {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            tracing::warn!(error = &error as &dyn std::error::Error, path = %path.display(), "an old part of the history stays on the disk");
+            let error = &error as &dyn std::error::Error;
+            let path = path.display();
+            tracing::warn!(error, %path, "an old part of the history stays on the disk");
         }
         _ => (),
     }

@@ -174,8 +174,8 @@ async fn a_killed_daemon_loses_the_last_second_of_its_history_at_most() {
     const COUNT: usize = 800;
     const LATENCY: i64 = 20;
     let (broker, emulator) = (broker::shared().await, Emulator::start(&["--no-quota"]).await);
-    let unlimited = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n\
-        [pace]\nin_flight_max = 4\n";
+    let unlimited = "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\n\
+        rate_per_second = 0\n[pace]\nin_flight_max = 4\n";
     let home = Home::new(broker, &emulator.url(), unlimited);
     home.subscribe("ops", "wecom", "wecom-001", &[]);
     emulator.fault(json!({"kind": "slow", "milliseconds": LATENCY})).await;

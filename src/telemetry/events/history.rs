@@ -56,7 +56,12 @@ impl AttemptCovered<'_> {
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.record(|| self.record());
         let verdict = self.answer.verdict.kind().as_str();
-        tracing::debug!(event.id = self.delivery.event.id.as_str(), subscription.id = %self.delivery.subscription, verdict, "the message of another delivery covered this one");
+        tracing::debug!(
+            event.id = self.delivery.event.id.as_str(),
+            subscription.id = %self.delivery.subscription,
+            verdict,
+            "the message of another delivery covered this one"
+        );
     }
 }
 
@@ -90,7 +95,8 @@ impl HistoryFailed<'_> {
         if self.news {
             tracing::warn!(
                 cause = self.cause,
-                "the history cannot be written; deliveries continue, and leave no record until it can"
+                "the history cannot be written; deliveries continue, and leave no record \
+                 until it can"
             );
         } else {
             tracing::debug!(cause = self.cause, "the history still cannot be written");
