@@ -4,9 +4,10 @@
 //! `cargo bench` starts a private broker, a sink that answers at once, and the daemon. The bare
 //! loop and the daemon then process the same events by turns. Their ratio is the result. The bare
 //! loop consumes, posts and acknowledges. It has no signatures, limits, ledger or flush to disk,
-//! and a crash loses its messages in flight.
+//! and a crash loses its messages in flight. A second daemon processes them without a history: the
+//! last column is the speed with one, as a ratio to the speed without. At most 5 % may be lost.
 //!
-//! Owns the comparison with the bare loop.
+//! Owns the comparison with the bare loop, and the cost of the history.
 //!
 //! Not here: the cost of one pacing decision (`pace.rs`), and of the store (`store.rs`).
 #![allow(
@@ -69,40 +70,59 @@ async fn main() {
     let broker = broker::Broker::start().await;
     let sink = Sink::start().await;
     println!(
-        "{:>8} {:>7} {:>12} {:>12} {:>7}",
-        "fan-out", "events", "bare/s", "roomcast/s", "ratio"
+        "{:>8} {:>7} {:>12} {:>12} {:>7} {:>14} {:>8}",
+        "fan-out", "events", "bare/s", "roomcast/s", "ratio", "no history/s", "history"
     );
     for (fan_out, count) in [(1, 15_000), (100, 300)] {
         let more =
             "[platforms.wecom]\nbase_url = \"BASE_URL\"\nwindows = []\nrate_per_second = 0\n";
-        let home = daemon::Home::new(&broker, &sink.url(), more)
-            .with("level = \"debug\"", "level = \"warn\"");
-        for number in 0..fan_out {
-            home.subscribe("bench", "wecom", &format!("bench-{number:05}"), &[]);
-        }
+        let home = home_of(&broker, &sink, fan_out, more);
         let daemon = home.start().await;
+        let forgetful =
+            home_of(&broker, &sink, fan_out, &format!("{more}[history]\nretention = \"0s\"\n"));
+        let without_history = forgetful.start().await;
         let bare =
             Bare::start(&broker.url(), &format!("bare{fan_out}"), &sink.url(), fan_out).await;
-        let mut ratios = Vec::new();
+        let (mut ratios, mut costs) = (Vec::new(), Vec::new());
         // The first round warms up both and is not counted.
         for round in 0..=ROUNDS {
             let theirs = carry(&broker.url(), &bare.exchange, count, fan_out, &sink).await;
             let ours =
                 carry(&broker.url(), &format!("{}.publish", home.prefix), count, fan_out, &sink)
                     .await;
+            let exchange = format!("{}.publish", forgetful.prefix);
+            let forgotten = carry(&broker.url(), &exchange, count, fan_out, &sink).await;
             if round > 0 {
                 println!(
-                    "{fan_out:>8} {count:>7} {theirs:>12.0} {ours:>12.0} {:>7.2}",
-                    ours / theirs
+                    "{fan_out:>8} {count:>7} {theirs:>12.0} {ours:>12.0} {:>7.2} \
+                        {forgotten:>14.0} {:>8.2}",
+                    ours / theirs,
+                    ours / forgotten
                 );
                 ratios.push(ours / theirs);
+                costs.push(ours / forgotten);
             }
         }
-        ratios.sort_by(f64::total_cmp);
-        println!("{fan_out:>8} {:>34} {:>7.2}", "median", ratios[ratios.len() / 2]);
+        println!("{fan_out:>8} {:>34} {:>7.2} {:>23.2}", "median", median(ratios), median(costs));
         bare.stop();
         assert!(daemon.terminate().success());
+        assert!(without_history.terminate().success());
     }
+}
+
+/// A daemon with this many robots on the topic of the bench.
+fn home_of(broker: &broker::Broker, sink: &Sink, fan_out: usize, more: &str) -> daemon::Home {
+    let home =
+        daemon::Home::new(broker, &sink.url(), more).with("level = \"debug\"", "level = \"warn\"");
+    for number in 0..fan_out {
+        home.subscribe("bench", "wecom", &format!("bench-{number:05}"), &[]);
+    }
+    home
+}
+
+fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
 }
 
 /// Publishes events and waits until all their deliveries arrived. Returns deliveries per second.

@@ -1,7 +1,8 @@
 //! The cost of telemetry: time and allocations of all counters, log lines and spans of one
 //! delivery.
 //!
-//! Measured with traces off, on, and on with no event sampled, relative to the same counters alone.
+//! Measured with traces off, on, and on with no event sampled, and with a history, relative to the
+//! same counters alone.
 //! `cargo bench --bench telemetry`. The log level disables all lines, because the cost of a written
 //! line depends on its output.
 //!
@@ -40,7 +41,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Their spans are fewer than the queue for the receiver holds, so none is dropped.
+/// Their spans and records are fewer than wait at most, so none is dropped.
 const DELIVERIES: u32 = 3_000;
 const ROUNDS: u32 = 30;
 const NOW: Timestamp = Timestamp::from_unix_millis(1_700_000_000_000);
@@ -65,6 +66,7 @@ async fn main() {
         ("without traces", told(Telemetry::new)),
         ("with traces, none kept", told(|| traced(0.0))),
         ("with traces, all kept", told(|| traced(1.0))),
+        ("with a history", told(|| Telemetry::new().with_history(Arc::default()))),
     ] {
         println!(
             "{what:>28} | {nanoseconds:>9.0} {:>7.2} {allocations:>12.2}",
@@ -131,8 +133,16 @@ fn told(telemetry: impl Fn() -> Telemetry) -> (f64, f64) {
             }
             .emit(&telemetry);
             let now = NOW.after(waited + took);
-            events::AttemptMade { delivery: &delivery, answer: &answer, took, folded: 0, now }
-                .emit(&telemetry);
+            events::AttemptMade {
+                delivery: &delivery,
+                answer: &answer,
+                took,
+                waited,
+                wait_reason: None,
+                folded: 0,
+                now,
+            }
+            .emit(&telemetry);
             events::DeliverySettled {
                 delivery: &delivery,
                 settlement: &Settlement::Done,

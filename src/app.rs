@@ -5,6 +5,7 @@
 //! Not here: the path of a message (`pipeline.rs`), and the loop over sessions (`app/sessions.rs`).
 
 mod backoff;
+mod history_writer;
 mod host_check;
 mod open_files;
 mod outgoing;
@@ -21,13 +22,16 @@ use std::{path::Path, sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use self::{reload::Reload, systemd::Systemd};
+use self::{history_writer::HistoryWriter, reload::Reload, systemd::Systemd};
 use crate::{
-    admin::{self, Admin, AdminError, DeadLetterService, Explainer, SubscriptionService},
+    admin::{
+        self, Admin, AdminError, DeadLetterService, Explainer, HistoryService, SubscriptionService,
+    },
     broker::BrokerError,
     clock::Clock,
     config::Config,
     crypto::{KeyError, MasterKey},
+    history::HistoryBuffer,
     pipeline::PipelineContext,
     private_file::PrivateFileError,
     send::BuildTransportError,
@@ -83,7 +87,12 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     let (tell_ready, ready) = watch::channel(false);
     let systemd = Systemd::default();
     let telling = tokio::spawn(systemd.clone().notify_until_stopped(ready.clone(), stop.clone()));
-    let telemetry = Arc::new(Telemetry::new().with_traces(&config.trace)?);
+    let records = Arc::new(HistoryBuffer::default());
+    let telemetry = Telemetry::new().with_traces(&config.trace)?;
+    let telemetry = Arc::new(match config.history.is_on() {
+        true => telemetry.with_history(Arc::clone(&records)),
+        false => telemetry,
+    });
     let (settings, key) = (config.store.clone(), config.key.file.clone());
     let store =
         off_thread(move || Ok(Store::open(&settings, &MasterKey::load(&key)?, Clock::System)?));
@@ -107,6 +116,18 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
         let config = config.clone();
         off_thread(move || build(&config, beyond)).await?
     };
+    let history = history_writer::open(&config, &parts.clock).await;
+    let history_ended = CancellationToken::new();
+    let recording = history.clone().map(|history| {
+        let writer = HistoryWriter {
+            buffer: Arc::clone(&records),
+            history,
+            retention: config.history.retention,
+            clock: parts.clock.clone(),
+            telemetry: Arc::clone(&telemetry),
+        };
+        tokio::spawn(writer.run(history_ended.clone()))
+    });
     outgoing::log_unused_proxy(&config);
     host_check::start(Arc::new(store.clone()), &config, stop.clone());
 
@@ -119,11 +140,17 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     let letters =
         DeadLetterService::new(wiring::letters_settings(&config, store.templates(), stop.clone()));
     let subscriptions = SubscriptionService::new(Arc::new(store), config.webhook_hosts());
+    let history = HistoryService {
+        history,
+        subscriptions: subscriptions.clone(),
+        clock: parts.clock.clone(),
+    };
     let (pace, since) = (parts.pace.clone(), parts.clock.now());
     let admin = Admin {
         subscriptions,
         explainer,
         letters,
+        history,
         pace,
         telemetry: Arc::clone(&telemetry),
         ready,
@@ -136,6 +163,10 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
 
     let outcome = sessions::run(&config, parts, tell_ready, stop.clone()).await;
     stop.cancel();
+    history_ended.cancel();
+    if let Some(recording) = recording {
+        let _ = recording.await;
+    }
     // The API has no work of its own to finish. A panic in these tasks was logged when it happened.
     let _ = tokio::join!(serving, sweeping, telling);
     let _ = tokio::task::spawn_blocking(move || telemetry.finish()).await;

@@ -3,7 +3,8 @@
 //! The modules, in the order in which an event passes them: `broker` consumes messages. `fanout`
 //! decodes them and expands them into deliveries. `pace` decides when each delivery may be sent.
 //! `send` makes the attempt. `settle` decides what the answer means and stores the next step.
-//! `pipeline` shows the whole job on one page. `domain` holds the types that they share.
+//! `pipeline` shows the whole job on one page. `history` keeps what became of each delivery.
+//! `domain` holds the types that they share.
 //!
 //! Owns the list of modules. `docs/ARCHITECTURE.md` is the map.
 //!
@@ -20,6 +21,7 @@ pub mod config;
 pub mod crypto;
 pub mod domain;
 pub mod fanout;
+pub mod history;
 pub mod pace;
 pub mod pipeline;
 pub mod platforms;

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{explained_outcome::ExplainedOutcome, phrases};
 use crate::{
     domain::{DeadReason, Platform, every},
+    history::HistoryOutcome,
     platforms,
 };
 
@@ -26,11 +27,14 @@ pub(super) fn catalogue() -> Value {
         every::<DeadReason>().map(|reason| json!([reason.as_str(), reason.label()])).collect();
     let outcomes: Vec<_> =
         every::<ExplainedOutcome>().map(|one| json!([one.as_str(), one.label()])).collect();
+    let history: Vec<_> =
+        every::<HistoryOutcome>().map(|one| json!([one.as_str(), one.label()])).collect();
     json!({
         "PLATFORMS": platforms,
         "QUEUES": queues,
         "REASONS": reasons,
         "OUTCOMES": outcomes,
+        "HISTORY": history,
         "TEXTS": phrases::ALL,
     })
 }

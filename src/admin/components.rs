@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{DeadLetterService, Explainer, SubscriptionService};
+use super::{DeadLetterService, Explainer, HistoryService, SubscriptionService};
 use crate::{domain::Timestamp, pace::Pace, telemetry::Telemetry};
 
 /// The components that the API calls.
@@ -20,6 +20,8 @@ pub struct Admin {
     pub explainer: Explainer,
     /// Dead letters.
     pub letters: DeadLetterService,
+    /// The history of deliveries.
+    pub history: HistoryService,
     /// Robots and groups.
     pub pace: Pace,
     /// Metrics.

@@ -29,6 +29,8 @@
 //! | `GET /v1/dead`, `GET /v1/dead/summary` | dead letters, a page at a time; their counts |
 //! | `GET /v1/dead/{id}` | one letter with all details, and its rendered message |
 //! | `POST /v1/dead/redrive`, `…/discard` | put letters back to be tried again; delete them |
+//! | `GET /v1/history` | what happened to deliveries, the newest first, a page at a time |
+//! | `GET /v1/events/{id}` | the life of one event |
 //! | `GET /v1/groups` | organisations and their monthly quota |
 //! | `GET /console` | the console, if it is enabled: `console/` |
 //!
@@ -53,6 +55,9 @@ pub mod dead_letters;
 mod error;
 mod explain;
 mod explained_outcome;
+mod history;
+mod history_routes;
+mod history_view;
 mod listen_error;
 mod overview;
 mod pace_views;
@@ -73,6 +78,7 @@ pub use components::Admin;
 pub use dead_letters::{DeadLetterService, DeadLetterServiceSettings};
 pub use error::ApiError;
 pub use explain::Explainer;
+pub use history::HistoryService;
 pub use listen_error::AdminError;
 pub use server::{AdminSettings, ServerSettings, bind, could_bind};
 pub use subscriptions::{SubscriptionService, check, check_lengths};

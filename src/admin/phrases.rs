@@ -40,6 +40,11 @@ phrases! {
     NOTHING_CHANGED = "nothing was changed";
     /// The daemon is not connected to the broker.
     NO_SESSION = "no session with the broker";
+    /// The history has no entry that a filter selects.
+    NO_HISTORY = "the history has nothing that matches";
+    /// No history is kept.
+    HISTORY_OFF = "there is no history: history.retention or history.bytes_max is 0, or its files \
+        could not be opened at the start";
     /// The rate of deliveries.
     DELIVERED_PER_SECOND = "delivered per second";
 }

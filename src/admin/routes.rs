@@ -2,7 +2,7 @@
 //!
 //! Owns which routes need the Unix socket, which need the token, and which need neither.
 //!
-//! Not here: dead letters (`dead_letter_routes.rs`), templates
+//! Not here: dead letters (`dead_letter_routes.rs`), the history (`history_routes.rs`), templates
 //! (`template_routes.rs`), the console (`console/`).
 
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use super::{
     blocking::blocking,
     body::{EXPLAIN_BYTES_MAX, IMPORT_BYTES_MAX, JsonBody, REQUEST_BYTES_MAX},
     caller::Caller,
-    dead_letter_routes,
+    dead_letter_routes, history_routes,
     overview::overview,
     pace_views::{group_view, robot_view},
     params::{PathParam, QueryParams},
@@ -94,6 +94,7 @@ fn shared_routes() -> Router<Admin> {
         .route("/v1/topics/{topic}", delete(remove_batch))
         .route("/v1/key", get(key))
         .merge(dead_letter_routes::routes("/v1"))
+        .merge(history_routes::routes("/v1"))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
         .route(
             "/v1/subscriptions/import",

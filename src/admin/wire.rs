@@ -8,6 +8,7 @@
 mod console;
 mod dead;
 mod explain;
+mod history;
 mod overview;
 mod pace;
 mod store;
@@ -24,6 +25,10 @@ pub use self::{
         DeadSummary, InvalidFilterValue, SummaryRow, filter_value,
     },
     explain::{ExplainRequest, ExplainResponse, Explanation, PartView, UndecodableView},
+    history::{
+        DeliverySummary, EventHistory, HistoryAttempt, HistoryDead, HistoryDelivery,
+        HistoryEntries, HistoryEntry, HistoryFilter, HistoryWait,
+    },
     overview::{
         DeadLettersNow, DeadQueueNow, DeadRow, OutageView, Overview, PlatformFlow, RobotActivity,
     },

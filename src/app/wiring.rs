@@ -15,13 +15,14 @@ use crate::{
     broker::{Topology, TopologySettings},
     clock::Clock,
     config::Config,
-    domain::Secret,
+    domain::{Secret, Timestamp},
     fanout::{Decoder, Subscriptions, TemplateRegistry},
+    history::DeliveryHistory,
     pace::{Pace, PaceLog, PaceSettings},
     pipeline::{EarlyBudget, MemoryBudget, PipelineContext, Recovery},
     private_file,
     send::{Sender, Transport},
-    store::{FileLedger, Journal},
+    store::{FileHistory, FileLedger, HistoryError, Journal},
     telemetry::Telemetry,
 };
 
@@ -133,6 +134,19 @@ pub fn build(config: &Config, beyond: Dependencies) -> Result<Arc<PipelineContex
         ),
         memory: MemoryBudget::new(config.pace.held_max),
     }))
+}
+
+/// Opens the history; `None` if it is off. Blocks on the disk.
+pub(super) fn history(
+    config: &Config,
+    now: Timestamp,
+) -> Result<Option<Arc<dyn DeliveryHistory>>, HistoryError> {
+    let files = config.store.history(&config.history);
+    if config.history.is_on() {
+        Ok(Some(Arc::new(FileHistory::open(files, now)?)))
+    } else {
+        FileHistory::clear(&files.dir).map(|()| None)
+    }
 }
 
 /// The decoder of events, with the given templates.

@@ -5,6 +5,7 @@
 //! Not here: what a command does (the file of its family, such as `subscription.rs`).
 
 mod dead;
+mod history;
 mod publish;
 mod suggestions;
 mod tags;
@@ -19,6 +20,7 @@ use self::suggestions::Suggestions;
 use crate::domain::Platform;
 
 pub(super) use dead::{Dead, DeadFilterArgs};
+pub(super) use history::{Event, History};
 pub(super) use publish::{EventArgs, Explain, Format, Publish};
 pub(super) use tags::Tags;
 pub(super) use template::{Add as AddTemplate, Engine, Template};
@@ -63,6 +65,11 @@ pub(super) enum Command {
     /// Manage dead letters: messages that were given up, and why
     #[command(subcommand)]
     Dead(Dead),
+    /// Look back at one event: what became of it
+    #[command(subcommand)]
+    Event(Event),
+    /// Look back at deliveries, the newest first
+    History(History),
     /// Watch the daemon in the terminal: traffic, robots, dead letters; redrive and release
     Top(Top),
     /// Show robots that are busy or held

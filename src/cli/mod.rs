@@ -14,6 +14,7 @@ mod dead;
 mod exit;
 mod explain;
 mod export;
+mod history;
 mod import;
 mod import_lines;
 mod key;
@@ -130,6 +131,8 @@ async fn dispatch(config: Config, command: Command, file: Option<&Path>) -> Resu
         Command::Publish(event) => publish::run(&config, event).await,
         Command::Explain(event) => explain::run(&config, event).await,
         Command::Dead(command) => dead::run(&config, command).await,
+        Command::Event(command) => history::event(&config, command).await,
+        Command::History(asked) => history::list(&config, asked).await,
         Command::Top(command) => top::run(&config, &command).await,
         Command::Robot(command) => robot::run(&config, command).await,
         Command::Group(command) => robot::groups(&config, command).await,

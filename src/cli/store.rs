@@ -85,6 +85,9 @@ fn explain(dir: &Path, id: SubscriptionId, traces: &Residue) {
                 "its id; the rest of its record there is sealed under its key"
             }
             name if name.starts_with("ledger") => "its id, among recent deliveries",
+            name if name.starts_with("history") => {
+                "its id, with times and outcomes of its deliveries, until history.retention is over"
+            }
             _ => "its id",
         };
         print(&format!("  {}: {count} times {what}", short(file)));

@@ -17,6 +17,7 @@ use crate::{
     crypto::KeySettings,
     domain::{GroupName, Platform, PlatformMap},
     fanout::DecoderSettings,
+    history::HistorySettings,
     pace::{BreakerPolicy, GroupSettings, HealthPolicy, PaceLimits},
     pipeline::ShutdownSettings,
     send::HttpTransportSettings,
@@ -76,6 +77,7 @@ config! {
     retry: RetryPolicy;
     send: HttpTransportSettings;
     store: StoreSettings;
+    history: HistorySettings;
     key: KeySettings;
     admin: AdminSettings;
     log: LogSettings;

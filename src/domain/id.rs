@@ -23,6 +23,12 @@ pub(super) fn quoted(text: &str) -> String {
     it has 32 hexadecimal digits, as `roomcast dead list` shows it", quoted(.0))]
 pub struct InvalidLetterId(pub String);
 
+/// The history has no event with this id.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the history has no event {}: it was never received, or is older than the history, \
+    or has another id", quoted(.0))]
+pub struct UnknownEvent(pub String);
+
 #[cfg(test)]
 mod tests {
     use super::*;

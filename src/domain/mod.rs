@@ -70,7 +70,7 @@ pub use filter::{
 pub use header::{HEADERS_BYTES_MAX, HeaderValue, Headers, bytes_of, headers_max};
 pub use header_fit::{LEFT_OUT, LeftOutHeaders, fit_headers, is_known_header};
 pub use hold_cause::{HoldCause, HoldCounts};
-pub use id::InvalidLetterId;
+pub use id::{InvalidLetterId, UnknownEvent};
 pub use language::{Language, UnknownLanguage};
 pub use listing::{AddedSubscription, InvalidListCursor, ListCursor, ListFilter, SubscriptionPage};
 pub use message_feature::{FeatureSet, MessageFeature};

@@ -64,6 +64,8 @@ struct CurrentAttempt<'a> {
 struct MadeAttempt {
     result: AttemptResult,
     took: Duration,
+    waited: Duration,
+    wait_reason: Option<WaitReason>,
     part: Part,
     plain_part: Option<Part>,
 }
@@ -121,18 +123,20 @@ impl Pipeline {
                 return Ok(AttemptStep::Settled(self.unsendable(delivery, coalesced, answer)));
             }
         };
-        let MadeAttempt { result: AttemptResult { answer, skew }, took, part, plain_part } = made;
+        let MadeAttempt { result, took, waited, wait_reason, part, plain_part } = made;
+        let AttemptResult { answer, skew } = result;
         if let Some(seconds) = skew {
             events::ClockSkewed { platform: delivery.platform, seconds }.emit(&parts.telemetry);
         }
         let now = parts.clock.now();
-        events::AttemptMade { delivery, answer: &answer, took, folded: coalesced.len(), now }
-            .emit(&parts.telemetry);
         let position = permit.position();
         if coalesced.is_empty() {
             delivery.part = part;
             delivery.degradation.plain_part = plain_part.unwrap_or_default();
         }
+        let folded = coalesced.len();
+        events::AttemptMade { delivery, answer: &answer, took, waited, wait_reason, folded, now }
+            .emit(&parts.telemetry);
         let plainer = self.plainer(delivery, &subscription, &coalesced, &answer).await;
         let part_delivered = match answer.verdict {
             Verdict::Delivered if coalesced.is_empty() => {
@@ -226,7 +230,7 @@ impl Pipeline {
         let sent = Instant::now();
         let result = Box::pin(parts.sender.attempt(ready, subscription, &parts.clock)).await;
         let took = sent.elapsed();
-        Ok(Ok(MadeAttempt { result, took, part, plain_part }))
+        Ok(Ok(MadeAttempt { result, took, waited, wait_reason, part, plain_part }))
     }
 
     /// Makes the delivery plainer after this answer, if the message was refused and is not the
@@ -260,9 +264,17 @@ impl Pipeline {
         answer: AttemptOutcome,
     ) -> Settlement {
         let parts = &self.parts;
-        let (took, now) = (Duration::ZERO, parts.clock.now());
-        events::AttemptMade { delivery, answer: &answer, took, folded: coalesced.len(), now }
-            .emit(&parts.telemetry);
+        let (none, now) = (Duration::ZERO, parts.clock.now());
+        events::AttemptMade {
+            delivery,
+            answer: &answer,
+            took: none,
+            waited: none,
+            wait_reason: None,
+            folded: coalesced.len(),
+            now,
+        }
+        .emit(&parts.telemetry);
         let resume = self.resume_now();
         for one in coalesced {
             let omitted = delivery.degradation.omitted;

@@ -36,6 +36,15 @@ impl Pipeline {
         }
         .emit(&self.parts.telemetry);
         let generation = identity.generation;
+        events::EventGivenUp {
+            event,
+            topic: &published.routing_key,
+            generation,
+            reason: why.reason(),
+            code: why.code,
+            at,
+        }
+        .emit(&self.parts.telemetry);
         let told = self.wants_receipt(&published).then(|| {
             DeliveryReceipt::of_unread(
                 &published,
@@ -83,6 +92,9 @@ impl Pipeline {
     ) {
         let (at, reason, code) = (self.parts.clock.now(), DeadReason::Poison, "panic");
         let (published, name) = (&event.published, &event.id);
+        let topic = event.topic.as_str();
+        events::EventGivenUp { event: name, topic, generation, reason, code, at }
+            .emit(&self.parts.telemetry);
         let told = self.wants_receipt(published).then(|| {
             let cause = DeadCause { reason, code, detail: &detail };
             DeliveryReceipt::of_unread(published, name, generation, cause, at)

@@ -19,6 +19,7 @@ use crate::{
         notify_deferred,
     },
     settle::{self, AckTracker, ProgressMark},
+    telemetry::events,
 };
 
 /// Both clocks count whole milliseconds. A time that has come on one clock has certainly come on
@@ -267,6 +268,8 @@ impl Pipeline {
                     if matches!(outcome.answer.verdict, Verdict::Delivered | Verdict::Refused) {
                         delivery.degradation.omitted = outcome.omitted;
                     }
+                    let (answer, now) = (&outcome.answer, self.parts.clock.now());
+                    events::AttemptCovered { delivery, answer, now }.emit(&self.parts.telemetry);
                     self.decide(delivery, &outcome.answer, outcome.resume, delivery.slot)
                 }
                 Ok(CoalescedOutcome::Deferred(later)) => self.defer_until_turn(delivery, later),

@@ -100,14 +100,21 @@ impl Pipeline {
                 }
             }
         }
-        let Expansion { event, tracker, deliveries, received, decoded, .. } = event;
+        let Expansion { event, tracker, matched, deliveries, received, decoded, .. } = event;
         tracker.complete();
         if tracker.is_closed() {
             self.commit_progress(&tracker);
         }
         let expanded = self.parts.clock.now();
-        events::EventExpanded { event: &event, received, decoded, expanded, deliveries }
-            .emit(&self.parts.telemetry);
+        events::EventExpanded {
+            event: &event,
+            received,
+            decoded,
+            expanded,
+            subscriptions: matched,
+            deliveries,
+        }
+        .emit(&self.parts.telemetry);
         Ok(None)
     }
 

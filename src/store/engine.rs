@@ -20,16 +20,18 @@ use std::{
 
 use sled::Tree;
 
-use super::{StoreError, compaction::Compaction, lock::sync_folder};
+use super::{
+    StoreError,
+    compaction::Compaction,
+    free_space::{FREE_BYTES_MIN, free_bytes},
+    lock::sync_folder,
+};
 
 /// The size of sled's own cache, in bytes. `cache.rs` keeps the pages of busy topics.
 const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 
 /// The maximum wait for sled's lock.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The free space below which nothing is changed, in bytes: sled cannot undo an incomplete write.
-const FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;
 
 /// The key of the store's format.
 pub(super) const FORMAT_WORD: &str = "format";
@@ -137,10 +139,10 @@ impl SledEngine {
     }
 
     fn has_room(&self) -> Result<(), StoreError> {
-        let room =
-            rustix::fs::statvfs(&self.dir).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
-        match room {
-            Ok(bytes) if bytes < FREE_BYTES_MIN => Err(StoreError::Full { dir: self.dir.clone() }),
+        match free_bytes(&self.dir) {
+            Some(bytes) if bytes < FREE_BYTES_MIN => {
+                Err(StoreError::Full { dir: self.dir.clone() })
+            }
             _ => Ok(()),
         }
     }

@@ -1,4 +1,4 @@
-//! The errors of the store and of the ledger.
+//! The errors of the store, of the ledger and of the history.
 //!
 //! Owns the classification: two failures are two variants only if a caller reacts differently to
 //! them.
@@ -115,6 +115,19 @@ pub struct LedgerError {
     /// The file or folder.
     pub path: PathBuf,
     /// `opened` or `written`.
+    pub verb: &'static str,
+    /// The error of the operating system.
+    #[source]
+    pub source: io::Error,
+}
+
+/// Why a call of the history failed.
+#[derive(Debug, thiserror::Error)]
+#[error("the history {path} cannot be {verb}")]
+pub struct HistoryError {
+    /// The folder.
+    pub path: PathBuf,
+    /// `opened`, `read`, `written` or `deleted`.
     pub verb: &'static str,
     /// The error of the operating system.
     #[source]

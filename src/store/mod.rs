@@ -1,5 +1,5 @@
 //! The files in `store.dir`: subscriptions, the slots of their data keys, templates, ledger,
-//! journal.
+//! journal, history.
 //!
 //! | file | content | how it is written |
 //! | --- | --- | --- |
@@ -9,6 +9,7 @@
 //! | `removed` | ids of removed subscriptions | appended, `sync_data` |
 //! | `ledger/` | settled deliveries | appended, `sync_data`; old segments deleted |
 //! | `journal/` | sent messages, slots, holds, health, months | appended, synced with the ledger |
+//! | `history/` | what became of each delivery | appended, `sync_data`; old segments deleted |
 //! | `lock` | empty; its lock marks the folder as in use | |
 //!
 //! Owns the rule that success is reported only after the sync. It is the only module that names
@@ -26,6 +27,11 @@ mod db;
 mod engine;
 mod erasure_audit;
 mod error;
+mod free_space;
+mod history;
+mod history_index;
+mod history_lookup;
+mod history_row;
 mod index;
 mod inspect;
 mod journal;
@@ -58,7 +64,8 @@ mod write;
 
 pub use backup::{BackupError, Manifest, Restored, restorable, restore};
 pub use erasure_audit::{Proof, RecordState, Residue, ResidueLocation, traces};
-pub use error::{LedgerError, StoreError};
+pub use error::{HistoryError, LedgerError, StoreError};
+pub use history::{FileHistory, FileHistorySettings};
 pub use inspect::{Inspection, inspect};
 pub use journal::{Journal, JournalSettings};
 pub use ledger::{FileLedger, LedgerSettings};
@@ -78,6 +85,10 @@ mod conformance;
 mod erasure_tests;
 #[cfg(test)]
 mod golden_tests;
+#[cfg(test)]
+mod history_samples;
+#[cfg(test)]
+mod history_tests;
 #[cfg(test)]
 mod interrupted_tests;
 #[cfg(test)]

@@ -1,15 +1,15 @@
-//! A file of the ledger or the journal: frames with a check sum.
+//! A file of the ledger, the journal or the history: frames with a check sum.
 //!
 //! Owns the format: a magic number of 16 bytes, then for each frame length 4 · CRC 4 · payload. A
 //! reader stops at the first frame that is not whole.
 //!
-//! Not here: the content of a frame (`ledger_entry.rs`, `pace_record_codec.rs`), when a file is
-//! replaced (`ledger.rs`, `journal.rs`).
+//! Not here: the content of a frame (`ledger_entry.rs`, `pace_record_codec.rs`, `history_row.rs`),
+//! when a file is replaced (`ledger.rs`, `journal.rs`, `history.rs`).
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    io::{self, Seek, SeekFrom, Write},
+    os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -68,7 +68,7 @@ impl Segment {
         first: &[u8],
         sync: &FileSync,
     ) -> io::Result<Self> {
-        let path = dir.join(format!("{number:016}.ledger"));
+        let path = path(dir, number);
         let file =
             OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&path)?;
         let mut segment = Self { file, path, bytes: 0, dirty: AtomicBool::new(false) };
@@ -77,6 +77,15 @@ impl Segment {
         sync.sync(&segment.handle()?)?;
         sync.sync(&File::open(dir)?)?;
         Ok(segment)
+    }
+
+    /// Opens the segment of an earlier process to append to it. Its whole frames end at `bytes`;
+    /// what follows is cut off. Blocks on the disk.
+    pub(super) fn reopen(path: PathBuf, bytes: u64) -> io::Result<Self> {
+        let mut file = OpenOptions::new().write(true).open(&path)?;
+        file.set_len(bytes)?;
+        file.seek(SeekFrom::End(0))?;
+        Ok(Self { file, path, bytes, dirty: AtomicBool::new(true) })
     }
 
     /// Appends a frame; durable when it returns. After an error the file may end in a partial
@@ -114,6 +123,11 @@ impl Segment {
     }
 }
 
+/// The segment of that number in `dir`.
+pub(super) fn path(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("{number:016}.ledger"))
+}
+
 /// A segment from an earlier process.
 pub(super) struct SegmentFile {
     pub(super) number: u64,
@@ -144,15 +158,48 @@ pub(super) const fn is_unused(bytes: &[u8], first: &[u8]) -> bool {
 /// Reads the payloads up to the first frame that is not whole. A crash interrupted that write, so
 /// no action ever depended on it.
 pub(super) fn read(bytes: &[u8]) -> Vec<&[u8]> {
+    frames(bytes).into_iter().map(|frame| frame.payload).collect()
+}
+
+/// A whole frame in a file.
+pub(super) struct Frame<'a> {
+    /// Where it begins, in bytes.
+    pub(super) offset: u64,
+    /// Where it ends, in bytes.
+    pub(super) end: u64,
+    pub(super) payload: &'a [u8],
+}
+
+/// The same frames as [`read`], with their places.
+pub(super) fn frames(bytes: &[u8]) -> Vec<Frame<'_>> {
     let mut frames = Vec::new();
     let Some(mut rest) = bytes.strip_prefix(MAGIC) else {
         return frames;
     };
     while let Some((payload, after)) = frame(rest) {
-        frames.push(payload);
+        let at = |rest: &[u8]| (bytes.len() - rest.len()) as u64;
+        frames.push(Frame { offset: at(rest), end: at(after), payload });
         rest = after;
     }
     frames
+}
+
+/// Reads the frame at this offset; `None` if no whole frame of at most `most` bytes begins there.
+pub(super) fn read_at(file: &File, offset: u64, most: u64) -> io::Result<Option<Vec<u8>>> {
+    let left = file.metadata()?.len().saturating_sub(offset);
+    let mut head = [0; FRAME_HEAD];
+    if left < FRAME_HEAD as u64 {
+        return Ok(None);
+    }
+    file.read_exact_at(&mut head, offset)?;
+    let Some((length, _)) = head.split_first_chunk::<4>() else { return Ok(None) };
+    let whole = FRAME_HEAD as u64 + u64::from(u32::from_be_bytes(*length));
+    if whole > left.min(most) {
+        return Ok(None);
+    }
+    let mut bytes = vec![0; usize::try_from(whole).map_err(io::Error::other)?];
+    file.read_exact_at(&mut bytes, offset)?;
+    Ok(frame(&bytes).is_some().then(|| bytes.split_off(FRAME_HEAD)))
 }
 
 fn frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -184,6 +231,38 @@ mod tests {
         }
         assert_eq!(read(&bytes), [&b"first"[..], b"second", b"", b"fourth"]);
         assert_eq!(find(dir.path()).unwrap()[0].number, 7);
+    }
+
+    #[test]
+    fn a_segment_cut_anywhere_is_continued_behind_its_last_whole_frame() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut segment = Segment::create(dir.path(), 1, b"first").unwrap();
+        let first = segment.bytes;
+        segment.append(b"second").unwrap();
+        let bytes = std::fs::read(&segment.path).unwrap();
+        for cut in usize::try_from(first).unwrap()..bytes.len() {
+            std::fs::write(&segment.path, &bytes[..cut]).unwrap();
+            let whole = frames(&bytes[..cut]).last().unwrap().end;
+            let mut again = Segment::reopen(segment.path.clone(), whole).unwrap();
+            again.append(b"third").unwrap();
+            let read_back = std::fs::read(&segment.path).unwrap();
+            assert_eq!(read(&read_back), [&b"first"[..], b"third"], "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_frame_is_read_at_its_place_and_nothing_at_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut segment = Segment::create(dir.path(), 1, b"first").unwrap();
+        let offset = segment.bytes;
+        segment.append(b"second").unwrap();
+        let file = File::open(&segment.path).unwrap();
+        let at = |offset, most| read_at(&file, offset, most).unwrap();
+        assert_eq!(at(offset, 1000).as_deref(), Some(&b"second"[..]));
+        assert_eq!(at(offset, 13), None, "it is longer than asked for");
+        for wrong in [0, offset - 1, offset + 1, segment.bytes, segment.bytes + 100] {
+            assert_eq!(at(wrong, u64::MAX), None, "{wrong}");
+        }
     }
 
     #[test]

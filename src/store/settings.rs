@@ -6,8 +6,11 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{JournalSettings, LedgerSettings};
-use crate::settings::{path, section, some_duration};
+use super::{FileHistorySettings, JournalSettings, LedgerSettings};
+use crate::{
+    history::HistorySettings,
+    settings::{path, section, some_duration},
+};
 
 section! {
     /// The store: subscriptions (sealed), their keys, the ledger.
@@ -30,6 +33,13 @@ impl StoreSettings {
     #[must_use]
     pub fn ledger(&self) -> LedgerSettings {
         LedgerSettings { dir: self.dir.join("ledger"), window: self.ledger_window }
+    }
+
+    /// The history in the store's folder.
+    #[must_use]
+    pub fn history(&self, bounds: &HistorySettings) -> FileHistorySettings {
+        let HistorySettings { retention, bytes_max } = *bounds;
+        FileHistorySettings { dir: self.dir.join("history"), retention, bytes_max }
     }
 
     /// The journal in the store's folder. It must remember a sent message for `window`.

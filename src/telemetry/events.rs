@@ -1,14 +1,15 @@
-//! The events of the daemon itself. For each, one struct and its `emit` write metrics, log lines
-//! and spans together.
+//! The events of the daemon itself. For each, one struct and its `emit` write metrics, log lines,
+//! spans and the record of the history together.
 //!
 //! Owns the levels and the fields of the log lines. A delivery costs a few atomic additions; text
 //! is formatted only if the level requires it.
 //!
-//! Not here: the metrics (`registry.rs`), and the spans (`spans.rs`).
+//! Not here: the metrics (`registry.rs`), the spans (`spans.rs`), and the records (`recording.rs`).
 
 mod admin;
 mod broker;
 mod handling;
+mod history;
 mod log_lines;
 mod robots;
 mod storing;
@@ -25,6 +26,7 @@ pub use self::{
         QueueSampleFailed, QueuesSampled,
     },
     handling::{DuplicateReason, DuplicateSkipped, HandlingFailed, TaskFailed},
+    history::{AttemptCovered, EventGivenUp, HistoryFailed, HistoryWritten},
     log_lines::LogLinesSuppressed,
     robots::{PaceChanged, PaceSampled, RobotHoldEnded},
     storing::{LedgerCommitted, LedgerFailed, ReceiptRefused, ReceiptStored, StepRefused},
@@ -121,6 +123,8 @@ pub struct EventExpanded<'a> {
     pub decoded: Timestamp,
     /// When the last delivery had started.
     pub expanded: Timestamp,
+    /// The number of the topic's subscriptions.
+    pub subscriptions: u32,
     /// The number of deliveries.
     pub deliveries: u32,
 }
@@ -129,6 +133,7 @@ impl EventExpanded<'_> {
     /// Writes the spans and a log line.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.trace(|traces| traces.expanded(self));
+        telemetry.record(|| self.record());
         telemetry.event_decode_seconds.observe(self.decoded.since(self.received).as_secs_f64());
         telemetry.event_expand_seconds.observe(self.expanded.since(self.decoded).as_secs_f64());
         tracing::debug!(
@@ -195,6 +200,7 @@ impl DeliverySettled<'_> {
         let platform = self.delivery.platform.as_str();
         let outcome = self.settlement.kind().as_str();
         telemetry.trace(|traces| traces.settled(self));
+        telemetry.record(|| self.record());
         telemetry.deliveries.get_or_create(&SettledLabels { platform, outcome }).inc();
         let wait_reason = self.settlement.wait_reason().map(WaitReason::as_str);
         if let Some(reason) = wait_reason {
@@ -295,6 +301,10 @@ pub struct AttemptMade<'a> {
     pub answer: &'a AttemptOutcome,
     /// Its duration.
     pub took: Duration,
+    /// The wait in memory before it, as in [`AttemptStarted::waited`].
+    pub waited: Duration,
+    /// Why it waited there; `None` if it did not.
+    pub wait_reason: Option<WaitReason>,
     /// The number of other deliveries that are coalesced into it.
     pub folded: usize,
     /// When it ended.
@@ -305,6 +315,7 @@ impl AttemptMade<'_> {
     /// Counts and logs the attempt.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.trace(|traces| traces.attempted(self));
+        telemetry.record(|| self.record());
         let platform = self.delivery.platform.as_str();
         let verdict = self.answer.verdict.kind().as_str();
         telemetry.attempts.get_or_create(&AttemptLabels { platform, verdict }).inc();

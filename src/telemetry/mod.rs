@@ -1,6 +1,6 @@
-//! Telemetry: metrics, logs and traces.
+//! Telemetry: metrics, logs and traces, and the records of the history.
 //!
-//! Owns the rule that one struct per occurrence writes all three, so that they agree. Labels come
+//! Owns the rule that one struct per occurrence writes all of them, so that they agree. Labels come
 //! from closed sets. A robot, topic or address is never a label: it would be unbounded or reveal
 //! too much.
 //!
@@ -15,6 +15,7 @@ pub mod events;
 mod labels;
 mod log_limit;
 mod logs;
+mod recording;
 mod registry;
 mod span_name;
 mod spans;

@@ -5,7 +5,10 @@
 //!
 //! Not here: the labels (`labels.rs`), and the code that updates the values (`events.rs`).
 
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64},
+};
 
 use prometheus_client::{
     encoding::text::encode,
@@ -28,8 +31,12 @@ use super::{
     log_limit::LogLimiter,
     traces::{TraceError, TraceSettings, Traces},
 };
-use crate::domain::{
-    DeadReason, HoldCause, MessageFeature, Platform, SettlementKind, VerdictKind, WaitReason, every,
+use crate::{
+    domain::{
+        DeadReason, HoldCause, MessageFeature, Platform, SettlementKind, VerdictKind, WaitReason,
+        every,
+    },
+    history::{HistoryBuffer, HistoryRecord},
 };
 
 type HistogramByPlatform = Family<PlatformLabel, Histogram, Seconds>;
@@ -49,6 +56,7 @@ macro_rules! metrics {
             pub(super) receipts_are_refused: AtomicBool,
             pub(super) lines: LogLimiter,
             traces: Option<Traces>,
+            history: Option<Arc<HistoryBuffer>>,
         }
 
         impl Telemetry {
@@ -60,6 +68,7 @@ macro_rules! metrics {
                     receipts_are_refused: AtomicBool::new(false),
                     lines: LogLimiter::default(),
                     traces: None,
+                    history: None,
                 }
             }
 
@@ -141,6 +150,9 @@ metrics! {
     ledger_failures: Counter,
         "Times the ledger could not be written, each of which ended a session";
     trace_failures: Counter, "Times the receiver of traces did not take spans";
+    history_records: Counter, "Records of the history that were written";
+    history_lost: Counter,
+        "Records of the history that were lost: too many waited, or the disk did not take them";
     admin_connections: Family<ListenerLabel, Gauge>, "Connections to the admin API that are open";
     admin_connections_refused: Family<ListenerLabel, Counter>,
         "Connections to the admin API that were not taken, or ended, for want of room";
@@ -167,6 +179,21 @@ impl Telemetry {
     pub fn with_traces(mut self, settings: &TraceSettings) -> Result<Self, TraceError> {
         self.traces = Traces::begin(settings, self.trace_failures.clone())?;
         Ok(self)
+    }
+
+    /// The same metrics, with a history: what happens to a delivery leaves a record in `buffer`.
+    #[must_use]
+    pub fn with_history(self, buffer: Arc<HistoryBuffer>) -> Self {
+        Self { history: Some(buffer), ..self }
+    }
+
+    /// Leaves a record, if there is a history. Never waits.
+    pub(super) fn record(&self, record: impl FnOnce() -> HistoryRecord) {
+        if let Some(history) = &self.history
+            && !history.push(record())
+        {
+            self.history_lost.inc();
+        }
     }
 
     /// Records spans, if traces are enabled.

@@ -34,6 +34,7 @@ mod delivery;
 mod explain;
 mod failing;
 mod fairness;
+mod history;
 mod hostile;
 mod lark_size;
 mod leaks;

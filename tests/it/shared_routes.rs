@@ -24,10 +24,11 @@ const MARKERS: [&str; 2] = ["REVEALMARKER", "SECRETMARKER"];
 const SOCKET_FIELDS: [&str; 3] = ["key", "new_key", "dir"];
 
 /// The sources that declare routes of the API.
-const SOURCES: [&str; 3] = [
+const SOURCES: [&str; 4] = [
     include_str!("../../src/admin/routes.rs"),
     include_str!("../../src/admin/template_routes.rs"),
     include_str!("../../src/admin/dead_letter_routes.rs"),
+    include_str!("../../src/admin/history_routes.rs"),
 ];
 
 /// Every route for callers with the token, such as `GET /v1/robots`.
@@ -79,6 +80,8 @@ fn requests() -> Vec<(&'static str, Value)> {
         ("GET /v1/dead", Value::Null),
         ("GET /v1/dead/summary", Value::Null),
         ("GET /v1/dead/{id}", Value::Null),
+        ("GET /v1/history", Value::Null),
+        ("GET /v1/events/{id}", Value::Null),
         ("POST /v1/templates", template),
         ("GET /v1/templates", Value::Null),
         ("GET /v1/templates/{name}", Value::Null),
@@ -111,6 +114,12 @@ async fn no_route_that_a_token_opens_reveals_a_webhook() {
     let letters = home.ok(&["dead", "list", "--json"], "");
     let letter: Value = serde_json::from_str(letters.lines().next().unwrap()).unwrap();
 
+    let event = letter["event"].as_str().unwrap();
+    until("it is in the history", SOON, || async {
+        home.cli(&["event", "show", event], "").status.success()
+    })
+    .await;
+
     let bearer = format!("Bearer {TOKEN}");
     let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
     for (route, body) in requests {
@@ -123,6 +132,7 @@ async fn no_route_that_a_token_opens_reveals_a_webhook() {
         let named = if path.contains("/dead/") { letter["id"].as_str().unwrap() } else { &id };
         let named =
             if path.contains("/robots/") { letter["robot"].as_str().unwrap() } else { named };
+        let named = if path.contains("/events/") { event } else { named };
         let path =
             path.replace("{id}", named).replace("{topic}", "other").replace("{name}", "welcome");
         let body = if body.is_null() { String::new() } else { body.to_string() };

@@ -50,13 +50,14 @@ use super::{
     authenticator::TokenAuthenticator,
     body::{EXPLAIN_BYTES_MAX, JsonBody, REQUEST_BYTES_MAX},
     caller::Caller,
-    dead_letter_routes, routes,
+    dead_letter_routes, history_routes, routes,
     wire::{RobotsQuery, SessionView, SignIn},
 };
 use crate::telemetry::events;
 
 /// The views of the page.
-const VIEWS: [&str; 6] = ["overview", "robots", "budgets", "subscriptions", "dead", "explain"];
+const VIEWS: [&str; 7] =
+    ["overview", "robots", "budgets", "subscriptions", "dead", "history", "explain"];
 
 /// The longest silence of an event stream. A comment then keeps proxies from closing it.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -114,6 +115,7 @@ fn api_routes() -> Router<Admin> {
             post(routes::explain).layer(DefaultBodyLimit::max(EXPLAIN_BYTES_MAX)),
         )
         .merge(dead_letter_routes::routes("/console/api"))
+        .merge(history_routes::routes("/console/api"))
 }
 
 fn page() -> Response {

@@ -12,7 +12,10 @@ use clap::{
     builder::{PossibleValue, StringValueParser, TypedValueParser},
 };
 
-use crate::domain::{DeadReason, Platform, every};
+use crate::{
+    domain::{DeadReason, Platform, every},
+    history::HistoryOutcome,
+};
 
 /// A parser of texts that names the known values.
 #[derive(Clone)]
@@ -42,6 +45,11 @@ impl Suggestions {
     /// The reasons of dead letters.
     pub(super) fn dead_reason() -> Self {
         Self(every::<DeadReason>().map(DeadReason::as_str).collect())
+    }
+
+    /// The outcomes in the history.
+    pub(super) fn history_outcome() -> Self {
+        Self(every::<HistoryOutcome>().map(HistoryOutcome::as_str).collect())
     }
 }
 

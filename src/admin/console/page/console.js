@@ -13,6 +13,7 @@ const VIEWS = {
   budgets: () => import("./view-budgets.js"),
   subscriptions: () => import("./view-subscriptions.js"),
   dead: () => import("./view-dead.js"),
+  history: () => import("./view-history.js"),
   explain: () => import("./view-explain.js"),
 };
 

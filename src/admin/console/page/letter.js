@@ -12,8 +12,8 @@ export function letter(one) {
     ["It says", one.detail],
     ["Platform", one.platform ? platform(one.platform) : "none: it is not a readable event"],
     ["Topic", one.topic],
-    ["Event", one.event && el("code", {}, one.event)],
-    ["Subscription", one.subscription && el("code", {}, one.subscription)],
+    ["Event", one.event && past({ event: one.event }, one.event)],
+    ["Subscription", one.subscription && past({ subscription: one.subscription }, one.subscription)],
     ["Robot", one.robot && el("a", { href: `/console/subscriptions?robot=${one.robot}` }, el("code", {}, one.robot))],
     ["Attempts", number(one.attempts)],
     ["Received", when(one.received_at)],
@@ -29,6 +29,11 @@ export function letter(one) {
     part("As it would be sent", one.rendered ? JSON.stringify(one.rendered, null, 2) : undefined, one.rendered_note),
     Object.keys(one.headers).length > 0 && part("Headers of its publisher", JSON.stringify(one.headers, null, 2)),
   ];
+}
+
+/// A link to the history.
+function past(query, id) {
+  return el("a", { href: `/console/history?${new URLSearchParams(query)}`, title: "Its history" }, el("code", {}, id));
 }
 
 function part(name, text, note) {

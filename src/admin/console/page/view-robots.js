@@ -92,7 +92,11 @@ export function robotColumns(at) {
     {
       head: "Robot",
       sign: (row) => row.robot,
-      nodes: (row) => el("a", { href: `/console/subscriptions?robot=${row.robot}`, title: "Its subscriptions" }, brief(row.robot)),
+      nodes: (row) => [
+        el("a", { href: `/console/subscriptions?robot=${row.robot}`, title: "Its subscriptions" }, brief(row.robot)),
+        " ",
+        el("a", { href: `/console/history?robot=${row.robot}`, title: "Its history" }, el("small", {}, "history")),
+      ],
     },
     { head: "Platform", sign: (row) => row.platform, nodes: (row) => platform(row.platform) },
     { head: "Quota used", kind: "number", sign: quota, nodes: used },

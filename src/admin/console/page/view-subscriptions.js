@@ -94,7 +94,8 @@ function who(one) {
 
 function state(one) {
   const now = one.state === "paused" ? el("strong", { class: "held" }, "paused") : el("span", { class: "calm" }, one.state);
-  return [now, el("br"), el("small", {}, "added ", ago(one.created_at))];
+  const past = el("a", { href: `/console/history?subscription=${one.id}` }, "history");
+  return [now, el("br"), el("small", {}, "added ", ago(one.created_at), " · ", past)];
 }
 
 function options(one) {
