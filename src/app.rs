@@ -5,6 +5,7 @@
 //! Not here: the path of a message (`pipeline.rs`), and the loop over sessions (`app/sessions.rs`).
 
 mod backoff;
+mod first_lines;
 mod host_check;
 mod open_files;
 mod outgoing;
@@ -79,6 +80,7 @@ const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(5);
 ///
 /// The daemon cannot start, or the first session fails for good.
 pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result<(), AppError> {
+    first_lines::log_start(&config, file);
     let stop = CancellationToken::new();
     let (tell_ready, ready) = watch::channel(false);
     let systemd = Systemd::default();
@@ -88,6 +90,7 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     let store =
         off_thread(move || Ok(Store::open(&settings, &MasterKey::load(&key)?, Clock::System)?));
     let store = store.await?;
+    first_lines::log_store(&store, &config.store.dir).await;
     store.rotate_in_background();
     let open_files = open_files::raise_limit(&config);
     let admin_settings = wiring::admin_settings(&config, open_files)?;

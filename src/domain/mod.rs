@@ -72,7 +72,10 @@ pub use header_fit::{LEFT_OUT, LeftOutHeaders, fit_headers, is_known_header};
 pub use hold_cause::{HoldCause, HoldCounts};
 pub use id::InvalidLetterId;
 pub use language::{Language, UnknownLanguage};
-pub use listing::{AddedSubscription, InvalidListCursor, ListCursor, ListFilter, SubscriptionPage};
+pub use listing::{
+    AddedSubscription, InvalidListCursor, ListCursor, ListFilter, SubscriptionPage,
+    TopicSubscriptions,
+};
 pub use message_feature::{FeatureSet, MessageFeature};
 pub use named_fields::by_name;
 pub use panic_message::panic_message;

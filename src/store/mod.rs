@@ -51,6 +51,7 @@ mod settings;
 mod subscriptions;
 mod templates;
 mod tombstones;
+mod topics;
 mod verify;
 mod write;
 

@@ -11,6 +11,7 @@ mod broker;
 mod handling;
 mod log_lines;
 mod robots;
+mod start;
 mod storing;
 
 use std::time::Duration;
@@ -27,6 +28,7 @@ pub use self::{
     handling::{DuplicateReason, DuplicateSkipped, HandlingFailed, TaskFailed},
     log_lines::LogLinesSuppressed,
     robots::{PaceChanged, PaceSampled, RobotHoldEnded},
+    start::{AdminBound, DaemonStarting, StoreOpened},
     storing::{LedgerCommitted, LedgerFailed, ReceiptRefused, ReceiptStored, StepRefused},
 };
 use super::{

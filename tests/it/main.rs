@@ -33,6 +33,7 @@ mod degraded;
 mod delivery;
 mod explain;
 mod fairness;
+mod first_lines;
 mod hostile;
 mod lark_size;
 mod leaks;
