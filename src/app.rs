@@ -15,6 +15,7 @@ mod reload;
 mod sessions;
 mod signals;
 mod systemd;
+mod topic_watch;
 mod wiring;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -22,7 +23,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use self::{reload::Reload, systemd::Systemd};
+use self::{reload::Reload, systemd::Systemd, topic_watch::TopicWatch};
 use crate::{
     admin::{self, Admin, AdminError, DeadLetterService, Explainer, SubscriptionService},
     broker::BrokerError,
@@ -112,6 +113,13 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     };
     outgoing::log_unused_proxy(&config);
     host_check::start(Arc::new(store.clone()), &config, stop.clone());
+    let topic_watch = TopicWatch {
+        topics: Arc::clone(&parts.topics),
+        store: Arc::new(store.clone()),
+        clock: parts.clock.clone(),
+        telemetry: Arc::clone(&telemetry),
+    };
+    let watching = tokio::spawn(topic_watch.run(stop.clone()));
 
     let explainer = Explainer {
         store: Arc::new(store.clone()),
@@ -125,6 +133,7 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     let (pace, since) = (parts.pace.clone(), parts.clock.now());
     let admin = Admin {
         subscriptions,
+        topics: Arc::clone(&parts.topics),
         explainer,
         letters,
         pace,
@@ -140,7 +149,7 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     let outcome = sessions::run(&config, parts, tell_ready, stop.clone()).await;
     stop.cancel();
     // The API has no work of its own to finish. A panic in these tasks was logged when it happened.
-    let _ = tokio::join!(serving, sweeping, telling);
+    let _ = tokio::join!(serving, sweeping, telling, watching);
     let _ = tokio::task::spawn_blocking(move || telemetry.finish()).await;
     outcome
 }

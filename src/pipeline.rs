@@ -46,7 +46,10 @@ use crate::{
         Delivery, Platform, PublishedMessage, ReceiptPolicy, Settlement, Timestamp, WaitReason,
         panic_message,
     },
-    fanout::{self, DecodeContext, Decoder, Recipient, Subscriptions, Undecodable},
+    fanout::{
+        self, DecodeContext, Decoder, Recipient, Subscriptions, TopicActivity, Undecodable,
+        WithoutSubscription,
+    },
     pace::{Pace, PaceLog},
     send::Sender,
     settle::{
@@ -88,6 +91,10 @@ pub struct PipelineContext {
     pub early: EarlyBudget,
     /// The memory for deliveries of new events.
     pub memory: MemoryBudget,
+    /// The topics of the events so far.
+    pub topics: Arc<TopicActivity>,
+    /// What becomes of an event whose topic has no subscription.
+    pub without_subscription: WithoutSubscription,
 }
 
 /// The job of one session.

@@ -9,13 +9,15 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::{DeadLetterService, Explainer, SubscriptionService};
-use crate::{domain::Timestamp, pace::Pace, telemetry::Telemetry};
+use crate::{domain::Timestamp, fanout::TopicActivity, pace::Pace, telemetry::Telemetry};
 
 /// The components that the API calls.
 #[derive(Clone)]
 pub struct Admin {
     /// Commands on subscriptions.
     pub subscriptions: SubscriptionService,
+    /// The topics of the events so far.
+    pub topics: Arc<TopicActivity>,
     /// Explanations of events.
     pub explainer: Explainer,
     /// Dead letters.

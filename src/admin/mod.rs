@@ -14,6 +14,7 @@
 //! | `GET`, `PATCH`, `DELETE /v1/subscriptions/{id}` | show one, masked; change; remove |
 //! | `POST /v1/subscriptions/{id}/pause`, `…/resume` | pause it; activate it again |
 //! | `POST /v1/subscriptions/import`, `…/export` | add some hundred; get a page, sealed |
+//! | `GET /v1/topics` | topics with subscriptions, and those of the events since the start |
 //! | `DELETE /v1/topics/{topic}` | remove some of a topic's subscriptions, until it removes none |
 //! | `POST`, `GET /v1/templates` | add a text of a template; list them |
 //! | `GET`, `DELETE /v1/templates/{name}` | show its texts; remove all, or one with `?platform=` |
@@ -66,6 +67,7 @@ mod socket_file;
 mod subscriptions;
 mod template_routes;
 mod templates;
+mod topics;
 pub mod wire;
 
 pub use admission::ConnectionLimits;
@@ -76,3 +78,4 @@ pub use explain::Explainer;
 pub use listen_error::AdminError;
 pub use server::{AdminSettings, ServerSettings, bind, could_bind};
 pub use subscriptions::{SubscriptionService, check, check_lengths};
+pub use topics::CountedTopics;

@@ -28,9 +28,10 @@ use super::{
     pace_views::{group_view, robot_view},
     params::{PathParam, QueryParams},
     phrases, template_routes,
+    topics::CountedTopics,
     wire::{
         AddRequest, BackupRequest, ExplainRequest, ExportRequest, GroupView, ImportRequest,
-        KeyView, ListQuery, Released, RobotView, RotateRequest, UpdateRequest,
+        KeyView, ListQuery, Released, RobotView, RotateRequest, TopicQuery, UpdateRequest,
     },
 };
 use crate::{
@@ -91,6 +92,7 @@ fn shared_routes() -> Router<Admin> {
         .route("/v1/groups", get(groups))
         .route("/v1/explain", post(explain).layer(DefaultBodyLimit::max(EXPLAIN_BYTES_MAX)))
         .route("/v1/store/verify", post(verify))
+        .route("/v1/topics", get(topics))
         .route("/v1/topics/{topic}", delete(remove_batch))
         .route("/v1/key", get(key))
         .merge(dead_letter_routes::routes("/v1"))
@@ -238,6 +240,14 @@ pub(super) async fn show(
     PathParam(id): PathParam<SubscriptionId>,
 ) -> Result<Response, ApiError> {
     Ok(Json(admin.subscriptions.show(id).await?).into_response())
+}
+
+pub(super) async fn topics(
+    State(admin): State<Admin>,
+    QueryParams(query): QueryParams<TopicQuery>,
+) -> Result<Response, ApiError> {
+    let counted = CountedTopics { activity: &admin.topics, since: admin.since };
+    Ok(Json(admin.subscriptions.topics(&query, Some(counted)).await?).into_response())
 }
 
 async fn update(

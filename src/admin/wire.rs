@@ -13,6 +13,7 @@ mod pace;
 mod store;
 mod subscription;
 mod template;
+mod topic;
 mod transfer;
 
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,7 @@ pub use self::{
     template::{
         AddTemplate, RemovedTexts, RenderRequest, RenderedTemplate, TemplateAdded, TemplateView,
     },
+    topic::{TopicPage, TopicQuery, TopicView},
     transfer::{BatchRemoved, ExportPage, ExportRequest, ImportItem, ImportRequest, ImportResult},
 };
 pub use crate::domain::{SubscriptionPage, SubscriptionView};

@@ -10,6 +10,7 @@ mod suggestions;
 mod tags;
 mod template;
 mod top;
+mod topic;
 
 use std::path::PathBuf;
 
@@ -23,6 +24,7 @@ pub(super) use publish::{EventArgs, Explain, Format, Publish};
 pub(super) use tags::Tags;
 pub(super) use template::{Add as AddTemplate, Engine, Template};
 pub(super) use top::Top;
+pub(super) use topic::Topic;
 
 /// One publish to a RabbitMQ exchange reaches every group chat that subscribed.
 #[derive(Parser)]
@@ -53,6 +55,9 @@ pub(super) enum Command {
     /// Manage subscriptions: which robot gets which topic
     #[command(subcommand, visible_alias = "sub")]
     Subscription(Subscription),
+    /// Show topics: their subscriptions, their events, and those that reach no chat
+    #[command(subcommand)]
+    Topic(Topic),
     /// Manage templates: texts with places for an event's tags
     #[command(subcommand)]
     Template(Template),

@@ -11,6 +11,7 @@ use hyper::Method;
 use super::{
     args,
     backend::{Backend, failure, parse_arg},
+    client::query_text,
     columns, credentials,
     exit::Failure,
     export, import,
@@ -294,14 +295,4 @@ fn mentions(mentions: &Mentions) -> String {
 
 fn parsed<T: FromStr<Err: Display>>(text: Option<&str>) -> Result<Option<T>, Failure> {
     text.map(parse_arg).transpose()
-}
-
-fn query_text(query: &ListQuery) -> Result<String, Failure> {
-    let fields =
-        serde_json::to_value(query).map_err(|error| Failure::Internal(error.to_string()))?;
-    let mut text = url::form_urlencoded::Serializer::new(String::new());
-    for (key, value) in fields.as_object().into_iter().flatten() {
-        text.append_pair(key, &value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-    }
-    Ok(text.finish())
 }

@@ -28,6 +28,7 @@ mod language;
 mod listing;
 mod message_feature;
 mod named_fields;
+mod nearest_name;
 mod panic_message;
 mod platform;
 mod platform_map;
@@ -78,6 +79,7 @@ pub use listing::{
 };
 pub use message_feature::{FeatureSet, MessageFeature};
 pub use named_fields::by_name;
+pub use nearest_name::NearestName;
 pub use panic_message::panic_message;
 pub use platform::{Platform, UnknownPlatform};
 pub use platform_map::PlatformMap;

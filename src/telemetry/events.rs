@@ -156,6 +156,33 @@ impl EventWithoutSubscribers<'_> {
     }
 }
 
+/// Events of a topic without a subscription arrived, for the first time within an hour.
+pub struct TopicUnsubscribed<'a> {
+    /// The topic.
+    pub topic: &'a str,
+    /// How many events, since the last such line about it.
+    pub events: u64,
+    /// A topic with subscriptions and a similar name.
+    pub nearest: Option<&'a str>,
+}
+
+impl TopicUnsubscribed<'_> {
+    /// Logs the topic.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        if !telemetry.lines.allow(LimitedLine::NoSubscription) {
+            return;
+        }
+        let Self { topic, events, nearest } = self;
+        let hint = nearest.map(|one| format!("; did you mean {one}?")).unwrap_or_default();
+        tracing::warn!(
+            event.topic = topic,
+            events,
+            nearest,
+            "a topic has no subscription, so its events reach no chat{hint}"
+        );
+    }
+}
+
 /// The filter of a subscription rejects an event of its topic.
 pub struct DeliveryFiltered<'a> {
     /// The event.

@@ -62,6 +62,7 @@ mod template;
 mod timing;
 mod tls;
 mod top;
+mod topics;
 mod traces;
 mod wait_reasons;
 mod words;

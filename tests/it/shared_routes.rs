@@ -73,6 +73,7 @@ fn requests() -> Vec<(&'static str, Value)> {
         ("GET /v1/robots", Value::Null),
         ("POST /v1/robots/{id}/release", json!({})),
         ("GET /v1/groups", Value::Null),
+        ("GET /v1/topics", Value::Null),
         ("POST /v1/explain", json!({"topic": "ops", "body": "{\"message\": \"x\"}"})),
         ("POST /v1/store/verify", json!({})),
         ("GET /v1/key", Value::Null),

@@ -56,7 +56,8 @@ use super::{
 use crate::telemetry::events;
 
 /// The views of the page.
-const VIEWS: [&str; 6] = ["overview", "robots", "budgets", "subscriptions", "dead", "explain"];
+const VIEWS: [&str; 7] =
+    ["overview", "robots", "budgets", "subscriptions", "topics", "dead", "explain"];
 
 /// The longest silence of an event stream. A comment then keeps proxies from closing it.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -108,6 +109,7 @@ fn api_routes() -> Router<Admin> {
         .route("/console/api/subscriptions/{id}", get(routes::show))
         .route("/console/api/subscriptions/{id}/pause", post(routes::pause))
         .route("/console/api/subscriptions/{id}/resume", post(routes::resume))
+        .route("/console/api/topics", get(routes::topics))
         .route("/console/api/robots/{id}/release", post(routes::release))
         .route(
             "/console/api/explain",
