@@ -43,8 +43,8 @@ use crate::{
     broker::{Message, Payload},
     clock::Clock,
     domain::{
-        Delivery, Platform, PublishedMessage, ReceiptPolicy, Settlement, Timestamp, WaitReason,
-        panic_message,
+        Delivery, LetterId, Platform, PublishedMessage, ReceiptPolicy, Settlement, Timestamp,
+        WaitReason, panic_message,
     },
     fanout::{
         self, DecodeContext, Decoder, Recipient, Subscriptions, TopicActivity, Undecodable,
@@ -288,7 +288,7 @@ impl Pipeline {
     ) -> Result<(), Unsettled> {
         let (settled, now) = (delivery.clone(), self.parts.clock.now());
         let receipt = self.receipt_of(&delivery, &settlement, now);
-        let reason = settlement.wait_reason();
+        let (reason, mut letter) = (settlement.wait_reason(), None);
         let step = match settlement.clone() {
             Settlement::Done | Settlement::Dropped => None,
             Settlement::Deferred { until, slot, .. } => {
@@ -296,6 +296,7 @@ impl Pipeline {
             }
             Settlement::Retried { until } => Some(deferred_step(delivery, until, None, reason)),
             Settlement::Dead { reason, code, detail } => Some(NextStep::DeadDelivery {
+                letter: *letter.insert(LetterId::random()),
                 delivery: Box::new(delivery),
                 reason,
                 code,
@@ -305,7 +306,8 @@ impl Pipeline {
         };
         self.store(step, receipt).await?;
         let stored = self.parts.clock.now();
-        events::DeliverySettled { delivery: &settled, settlement: &settlement, now, stored }
+        let (delivery, settlement) = (&settled, &settlement);
+        events::DeliverySettled { delivery, settlement, letter, now, stored }
             .emit(&self.parts.telemetry);
         Ok(())
     }

@@ -25,6 +25,7 @@ mod hex_id;
 mod hold_cause;
 mod id;
 mod language;
+mod letter_id;
 mod listing;
 mod message_feature;
 mod named_fields;
@@ -73,6 +74,7 @@ pub use header_fit::{LEFT_OUT, LeftOutHeaders, fit_headers, is_known_header};
 pub use hold_cause::{HoldCause, HoldCounts};
 pub use id::InvalidLetterId;
 pub use language::{Language, UnknownLanguage};
+pub use letter_id::LetterId;
 pub use listing::{
     AddedSubscription, InvalidListCursor, ListCursor, ListFilter, SubscriptionPage,
     TopicSubscriptions,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::Pipeline;
 use crate::{
-    domain::{DeadCause, DeadReason, DeliveryReceipt, Event, PublishedMessage},
+    domain::{DeadCause, DeadReason, DeliveryReceipt, Event, LetterId, PublishedMessage},
     fanout::Undecodable,
     settle::{AckTag, AckTracker, DedupIdentity, NextStep},
     telemetry::events,
@@ -26,10 +26,11 @@ impl Pipeline {
         why: Undecodable,
         ack_tag: AckTag,
     ) {
-        let (event, at) = (&identity.event, self.parts.clock.now());
+        let (event, at, letter) = (&identity.event, self.parts.clock.now(), LetterId::random());
         events::EventUndecodable {
             published: &published,
             event,
+            letter,
             at,
             code: why.code,
             detail: &why.detail,
@@ -46,6 +47,7 @@ impl Pipeline {
             )
         });
         let step = NextStep::DeadEvent {
+            letter,
             published: Box::new(published),
             urgent,
             event: event.to_string(),
@@ -114,6 +116,7 @@ impl Pipeline {
             .wants_receipt(published)
             .then(|| DeliveryReceipt::of_unread(published, name, generation, cause, at));
         let step = NextStep::DeadEvent {
+            letter: LetterId::random(),
             published: Box::new(published.clone()),
             urgent: event.urgent,
             event: name.to_string(),

@@ -38,7 +38,8 @@ use super::{
 };
 use crate::domain::{
     AttemptOutcome, DeadReason, Delivery, Event, EventId, FilterRejection, LeftOutHeaders,
-    MessageFeature, Platform, PublishedMessage, Settlement, SubscriptionId, Timestamp, WaitReason,
+    LetterId, MessageFeature, Platform, PublishedMessage, Settlement, SubscriptionId, Timestamp,
+    WaitReason,
 };
 
 /// An event was received.
@@ -63,6 +64,8 @@ pub struct EventUndecodable<'a> {
     pub published: &'a PublishedMessage,
     /// Its id.
     pub event: &'a EventId,
+    /// The id of its dead letter.
+    pub letter: LetterId,
     /// When the error was found.
     pub at: Timestamp,
     /// The kind of the error.
@@ -77,15 +80,24 @@ impl EventUndecodable<'_> {
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.events_undecodable.inc();
         telemetry.trace(|traces| traces.undecodable(self));
-        let topic = &self.published.routing_key;
+        let PublishedMessage { routing_key: topic, app_id, user_id, .. } = self.published;
         if telemetry.lines.allow(LimitedLine::Undecodable) {
             tracing::warn!(
+                event.id = self.event.as_str(),
                 event.topic = topic,
+                app_id,
+                user_id,
+                letter.id = %self.letter,
                 code = self.code,
                 "an event cannot be read and becomes a dead letter"
             );
         }
-        tracing::debug!(event.topic = topic, detail = self.detail, "why the event cannot be read");
+        tracing::debug!(
+            event.id = self.event.as_str(),
+            event.topic = topic,
+            detail = self.detail,
+            "why the event cannot be read"
+        );
     }
 }
 
@@ -212,6 +224,8 @@ pub struct DeliverySettled<'a> {
     pub delivery: &'a Delivery,
     /// Its settlement.
     pub settlement: &'a Settlement,
+    /// The id of its dead letter, if it becomes one.
+    pub letter: Option<LetterId>,
     /// When it was settled.
     pub now: Timestamp,
     /// When its next step was stored.
@@ -275,12 +289,16 @@ impl DeliverySettled<'_> {
     }
 
     fn log_dead(&self, reason: DeadReason, code: &str, detail: &str) {
+        let PublishedMessage { app_id, user_id, .. } = &self.delivery.event.published;
         tracing::warn!(
             platform = self.delivery.platform.as_str(),
             event.id = self.delivery.event.id.as_str(),
             event.topic = %self.delivery.event.topic,
             subscription.id = %self.delivery.subscription,
             robot.id = %self.delivery.robot,
+            app_id,
+            user_id,
+            letter.id = self.letter.map(tracing::field::display),
             delivery.attempts = self.delivery.attempts,
             reason = reason.as_str(),
             code,
