@@ -46,6 +46,7 @@ mod overflow;
 mod pacing;
 mod parts;
 mod private_files;
+mod publish;
 mod receipts;
 mod receipts_faults;
 mod reload;
