@@ -30,7 +30,7 @@ use crate::{
     clock::Clock,
     config::Config,
     crypto::{KeyError, MasterKey},
-    pipeline::PipelineContext,
+    pipeline::{PipelineContext, TestMessages},
     private_file::PrivateFileError,
     send::BuildTransportError,
     store::{LedgerError, Store, StoreError},
@@ -134,6 +134,7 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     let admin = Admin {
         subscriptions,
         topics: Arc::clone(&parts.topics),
+        tests: Arc::new(TestMessages::new(Arc::clone(&parts), stop.clone())),
         explainer,
         letters,
         pace,

@@ -25,6 +25,7 @@ mod recipient;
 mod recovery;
 mod shutdown;
 mod stored_delivery;
+mod test_message;
 
 use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
 
@@ -38,6 +39,7 @@ pub use self::{
     memory::MemoryBudget,
     recovery::{Recovery, SessionRedeliveries},
     shutdown::ShutdownSettings,
+    test_message::TestMessages,
 };
 use crate::{
     broker::{Message, Payload},

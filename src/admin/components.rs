@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{DeadLetterService, Explainer, SubscriptionService};
+use super::{DeadLetterService, Explainer, SubscriptionService, ports::SubscriptionTest};
 use crate::{domain::Timestamp, fanout::TopicActivity, pace::Pace, telemetry::Telemetry};
 
 /// The components that the API calls.
@@ -18,6 +18,8 @@ pub struct Admin {
     pub subscriptions: SubscriptionService,
     /// The topics of the events so far.
     pub topics: Arc<TopicActivity>,
+    /// Test messages.
+    pub tests: Arc<dyn SubscriptionTest>,
     /// Explanations of events.
     pub explainer: Explainer,
     /// Dead letters.

@@ -13,6 +13,7 @@
 //! | `GET /v1/subscriptions` | list them, masked, a page at a time |
 //! | `GET`, `PATCH`, `DELETE /v1/subscriptions/{id}` | show one, masked; change; remove |
 //! | `POST /v1/subscriptions/{id}/pause`, `…/resume` | pause it; activate it again |
+//! | `POST /v1/subscriptions/{id}/test` | send a test message to its robot |
 //! | `POST /v1/subscriptions/import`, `…/export` | add some hundred; get a page, sealed |
 //! | `GET /v1/topics` | topics with subscriptions, and those of the events since the start |
 //! | `DELETE /v1/topics/{topic}` | remove some of a topic's subscriptions, until it removes none |
@@ -67,6 +68,7 @@ mod socket_file;
 mod subscriptions;
 mod template_routes;
 mod templates;
+mod test_message;
 mod topics;
 pub mod wire;
 

@@ -27,11 +27,12 @@ use super::{
     overview::overview,
     pace_views::{group_view, robot_view},
     params::{PathParam, QueryParams},
-    phrases, template_routes,
+    phrases, template_routes, test_message,
     topics::CountedTopics,
     wire::{
         AddRequest, BackupRequest, ExplainRequest, ExportRequest, GroupView, ImportRequest,
-        KeyView, ListQuery, Released, RobotView, RotateRequest, TopicQuery, UpdateRequest,
+        KeyView, ListQuery, Released, RobotView, RotateRequest, TestView, TopicQuery,
+        UpdateRequest,
     },
 };
 use crate::{
@@ -86,6 +87,7 @@ fn shared_routes() -> Router<Admin> {
         .route("/v1/subscriptions/{id}", get(show).patch(update).delete(remove))
         .route("/v1/subscriptions/{id}/pause", post(pause))
         .route("/v1/subscriptions/{id}/resume", post(resume))
+        .route("/v1/subscriptions/{id}/test", post(test))
         .route("/v1/overview", get(at_this_moment))
         .route("/v1/robots", get(robots))
         .route("/v1/robots/{id}/release", post(release))
@@ -280,6 +282,16 @@ pub(super) async fn resume(
 ) -> Result<StatusCode, ApiError> {
     admin.subscriptions.set_state(id, SubscriptionState::Active).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn test(
+    State(admin): State<Admin>,
+    PathParam(id): PathParam<SubscriptionId>,
+) -> Result<Response, ApiError> {
+    let subscription = admin.subscriptions.show(id).await?;
+    let tested = test_message::test(&*admin.tests, subscription).await?;
+    let sent = tested.outcome != TestView::NOT_SENT;
+    Ok((Extension(AuditedChange::count(sent)), Json(tested)).into_response())
 }
 
 /// With many robots this takes a while, so it runs on a blocking thread.

@@ -13,6 +13,7 @@ mod pace;
 mod store;
 mod subscription;
 mod template;
+mod test_message;
 mod topic;
 mod transfer;
 
@@ -32,6 +33,7 @@ pub use self::{
     template::{
         AddTemplate, RemovedTexts, RenderRequest, RenderedTemplate, TemplateAdded, TemplateView,
     },
+    test_message::TestView,
     topic::{TopicPage, TopicQuery, TopicView},
     transfer::{BatchRemoved, ExportPage, ExportRequest, ImportItem, ImportRequest, ImportResult},
 };

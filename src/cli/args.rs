@@ -152,6 +152,19 @@ pub(super) enum Subscription {
     /// Write subscriptions as CSV or as JSON, one object a line: with masked webhooks, or
     /// completely and sealed for another machine
     Export(Export),
+    /// Send a test message to the robot of a subscription, and print the platform's answer
+    #[command(after_help = "The message is marked as a test, mentions no member and uses the \
+        robot's quota. Quiet hours and the filter do not count. A daemon must run. \
+        Exit codes: 0 the platform accepted it, 1 the platform did not accept it or the \
+        subscription does not exist, 64 the subscription is paused, 69 no message was sent: \
+        no daemon runs, or the robot is on hold or has used up its quota.")]
+    Test {
+        /// Its id
+        id: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Pause a subscription: it gets no events until it is resumed
     Pause {
         /// Its id

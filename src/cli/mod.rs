@@ -25,6 +25,7 @@ mod spool;
 mod store;
 mod subscription;
 mod template;
+mod test_message;
 mod top;
 mod topic;
 

@@ -16,6 +16,7 @@ use super::{
     exit::Failure,
     export, import,
     output::{Table, confirm, print, print_json},
+    test_message,
 };
 use crate::{
     admin::wire::{
@@ -35,6 +36,7 @@ pub(super) async fn run(config: &Config, command: args::Subscription) -> Result<
     // Credentials are read before anything is opened, because a user may
     // take a long time to type them.
     let command = match command {
+        args::Subscription::Test { id, json } => return test_message::run(config, &id, json).await,
         args::Subscription::Add(add) => PreparedCommand::Add(credentials::add(&add)?, add.json),
         args::Subscription::Update(update) => PreparedCommand::Update(
             parse_arg(&update.id)?,
@@ -98,7 +100,9 @@ impl Backend {
             args::Subscription::Resume { id } => {
                 self.set_state(parse_arg(&id)?, SubscriptionState::Active).await
             }
-            args::Subscription::Add(_) | args::Subscription::Update(_) => {
+            args::Subscription::Add(_)
+            | args::Subscription::Update(_)
+            | args::Subscription::Test { .. } => {
                 Err(Failure::Internal("the request was not made".to_owned()))
             }
         }

@@ -69,6 +69,7 @@ fn requests() -> Vec<(&'static str, Value)> {
         ("PATCH /v1/subscriptions/{id}", json!({"name": "chat"})),
         ("POST /v1/subscriptions/{id}/pause", json!({})),
         ("POST /v1/subscriptions/{id}/resume", json!({})),
+        ("POST /v1/subscriptions/{id}/test", json!({})),
         ("GET /v1/overview", Value::Null),
         ("GET /v1/robots", Value::Null),
         ("POST /v1/robots/{id}/release", json!({})),

@@ -109,6 +109,7 @@ fn api_routes() -> Router<Admin> {
         .route("/console/api/subscriptions/{id}", get(routes::show))
         .route("/console/api/subscriptions/{id}/pause", post(routes::pause))
         .route("/console/api/subscriptions/{id}/resume", post(routes::resume))
+        .route("/console/api/subscriptions/{id}/test", post(routes::test))
         .route("/console/api/topics", get(routes::topics))
         .route("/console/api/robots/{id}/release", post(routes::release))
         .route(
