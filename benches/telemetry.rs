@@ -146,6 +146,7 @@ fn told(telemetry: impl Fn() -> Telemetry) -> (f64, f64) {
             events::DeliverySettled {
                 delivery: &delivery,
                 settlement: &Settlement::Done,
+                letter: None,
                 now,
                 stored: now,
             }

@@ -5,6 +5,7 @@
 //! Not here: the path of a message (`pipeline.rs`), and the loop over sessions (`app/sessions.rs`).
 
 mod backoff;
+mod first_lines;
 mod history_writer;
 mod host_check;
 mod open_files;
@@ -15,6 +16,7 @@ mod reload;
 mod sessions;
 mod signals;
 mod systemd;
+mod topic_watch;
 mod wiring;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -22,7 +24,9 @@ use std::{path::Path, sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use self::{history_writer::HistoryWriter, reload::Reload, systemd::Systemd};
+use self::{
+    history_writer::HistoryWriter, reload::Reload, systemd::Systemd, topic_watch::TopicWatch,
+};
 use crate::{
     admin::{
         self, Admin, AdminError, DeadLetterService, Explainer, HistoryService, SubscriptionService,
@@ -32,7 +36,7 @@ use crate::{
     config::Config,
     crypto::{KeyError, MasterKey},
     history::HistoryBuffer,
-    pipeline::PipelineContext,
+    pipeline::{PipelineContext, TestMessages},
     private_file::PrivateFileError,
     send::BuildTransportError,
     store::{LedgerError, Store, StoreError},
@@ -83,6 +87,7 @@ const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(5);
 ///
 /// The daemon cannot start, or the first session fails for good.
 pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result<(), AppError> {
+    first_lines::log_start(&config, file);
     let stop = CancellationToken::new();
     let (tell_ready, ready) = watch::channel(false);
     let systemd = Systemd::default();
@@ -97,6 +102,7 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     let store =
         off_thread(move || Ok(Store::open(&settings, &MasterKey::load(&key)?, Clock::System)?));
     let store = store.await?;
+    first_lines::log_store(&store, &config.store.dir).await;
     store.rotate_in_background();
     let open_files = open_files::raise_limit(&config);
     let admin_settings = wiring::admin_settings(&config, open_files)?;
@@ -130,6 +136,13 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     });
     outgoing::log_unused_proxy(&config);
     host_check::start(Arc::new(store.clone()), &config, stop.clone());
+    let topic_watch = TopicWatch {
+        topics: Arc::clone(&parts.topics),
+        store: Arc::new(store.clone()),
+        clock: parts.clock.clone(),
+        telemetry: Arc::clone(&telemetry),
+    };
+    let watching = tokio::spawn(topic_watch.run(stop.clone()));
 
     let explainer = Explainer {
         store: Arc::new(store.clone()),
@@ -148,6 +161,8 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     let (pace, since) = (parts.pace.clone(), parts.clock.now());
     let admin = Admin {
         subscriptions,
+        topics: Arc::clone(&parts.topics),
+        tests: Arc::new(TestMessages::new(Arc::clone(&parts), stop.clone())),
         explainer,
         letters,
         history,
@@ -168,7 +183,7 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
         let _ = recording.await;
     }
     // The API has no work of its own to finish. A panic in these tasks was logged when it happened.
-    let _ = tokio::join!(serving, sweeping, telling);
+    let _ = tokio::join!(serving, sweeping, telling, watching);
     let _ = tokio::task::spawn_blocking(move || telemetry.finish()).await;
     outcome
 }

@@ -25,6 +25,7 @@ mod recipient;
 mod recovery;
 mod shutdown;
 mod stored_delivery;
+mod test_message;
 
 use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
 
@@ -38,14 +39,19 @@ pub use self::{
     memory::MemoryBudget,
     recovery::{Recovery, SessionRedeliveries},
     shutdown::ShutdownSettings,
+    test_message::TestMessages,
 };
 use crate::{
     broker::{Message, Payload},
     clock::Clock,
     domain::{
-        Delivery, Platform, PublishedMessage, ReceiptPolicy, Settlement, Timestamp, panic_message,
+        Delivery, LetterId, Platform, PublishedMessage, ReceiptPolicy, Settlement, Timestamp,
+        panic_message,
     },
-    fanout::{self, DecodeContext, Decoder, Recipient, Subscriptions, Undecodable},
+    fanout::{
+        self, DecodeContext, Decoder, Recipient, Subscriptions, TopicActivity, Undecodable,
+        WithoutSubscription,
+    },
     pace::{Pace, PaceLog},
     send::Sender,
     settle::{
@@ -87,6 +93,10 @@ pub struct PipelineContext {
     pub early: EarlyBudget,
     /// The memory for deliveries of new events.
     pub memory: MemoryBudget,
+    /// The topics of the events so far.
+    pub topics: Arc<TopicActivity>,
+    /// What becomes of an event whose topic has no subscription.
+    pub without_subscription: WithoutSubscription,
 }
 
 /// The job of one session.
@@ -281,6 +291,7 @@ impl Pipeline {
         let (settled, now) = (delivery.clone(), self.parts.clock.now());
         let receipt = self.receipt_of(&delivery, &settlement, now);
         let delivery = Delivery { wait_reason: settlement.wait_reason(), ..delivery };
+        let mut letter = None;
         let step = match settlement.clone() {
             Settlement::Done | Settlement::Dropped => None,
             Settlement::Deferred { until, slot, .. } => {
@@ -288,6 +299,7 @@ impl Pipeline {
             }
             Settlement::Retried { until, .. } => Some(deferred_step(delivery, until, now, None)),
             Settlement::Dead { reason, code, detail } => Some(NextStep::DeadDelivery {
+                letter: *letter.insert(LetterId::random()),
                 delivery: Box::new(delivery),
                 reason,
                 code,
@@ -297,7 +309,8 @@ impl Pipeline {
         };
         self.store(step, receipt).await?;
         let stored = self.parts.clock.now();
-        events::DeliverySettled { delivery: &settled, settlement: &settlement, now, stored }
+        let (delivery, settlement) = (&settled, &settlement);
+        events::DeliverySettled { delivery, settlement, letter, now, stored }
             .emit(&self.parts.telemetry);
         Ok(())
     }

@@ -8,14 +8,20 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{DeadLetterService, Explainer, HistoryService, SubscriptionService};
-use crate::{domain::Timestamp, pace::Pace, telemetry::Telemetry};
+use super::{
+    DeadLetterService, Explainer, HistoryService, SubscriptionService, ports::SubscriptionTest,
+};
+use crate::{domain::Timestamp, fanout::TopicActivity, pace::Pace, telemetry::Telemetry};
 
 /// The components that the API calls.
 #[derive(Clone)]
 pub struct Admin {
     /// Commands on subscriptions.
     pub subscriptions: SubscriptionService,
+    /// The topics of the events so far.
+    pub topics: Arc<TopicActivity>,
+    /// Test messages.
+    pub tests: Arc<dyn SubscriptionTest>,
     /// Explanations of events.
     pub explainer: Explainer,
     /// Dead letters.

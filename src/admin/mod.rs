@@ -13,7 +13,9 @@
 //! | `GET /v1/subscriptions` | list them, masked, a page at a time |
 //! | `GET`, `PATCH`, `DELETE /v1/subscriptions/{id}` | show one, masked; change; remove |
 //! | `POST /v1/subscriptions/{id}/pause`, `…/resume` | pause it; activate it again |
+//! | `POST /v1/subscriptions/{id}/test` | send a test message to its robot |
 //! | `POST /v1/subscriptions/import`, `…/export` | add some hundred; get a page, sealed |
+//! | `GET /v1/topics` | topics with subscriptions, and those of the events since the start |
 //! | `DELETE /v1/topics/{topic}` | remove some of a topic's subscriptions, until it removes none |
 //! | `POST`, `GET /v1/templates` | add a text of a template; list them |
 //! | `GET`, `DELETE /v1/templates/{name}` | show its texts; remove all, or one with `?platform=` |
@@ -71,6 +73,8 @@ mod socket_file;
 mod subscriptions;
 mod template_routes;
 mod templates;
+mod test_message;
+mod topics;
 pub mod wire;
 
 pub use admission::ConnectionLimits;
@@ -82,3 +86,4 @@ pub use history::HistoryService;
 pub use listen_error::AdminError;
 pub use server::{AdminSettings, ServerSettings, bind, could_bind};
 pub use subscriptions::{SubscriptionService, check, check_lengths};
+pub use topics::CountedTopics;

@@ -11,12 +11,14 @@ mod keys;
 mod maintenance;
 mod subscriptions;
 mod templates;
+mod test_message;
 
 pub use failure::{StoreFailure, StoreRefusal};
 pub use keys::{KeyStatus, KeyStore};
 pub use maintenance::{BackupSummary, StoreMaintenance, Verified};
 pub use subscriptions::{DecryptedPage, SubscriptionStore};
 pub use templates::TemplateStore;
+pub use test_message::{SubscriptionTest, TestFailure, TestOutcome};
 
 /// A store with everything that operators need.
 pub trait AdminStore: SubscriptionStore + TemplateStore + KeyStore + StoreMaintenance {}

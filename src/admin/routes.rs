@@ -27,10 +27,12 @@ use super::{
     overview::overview,
     pace_views::{group_view, robot_view},
     params::{PathParam, QueryParams},
-    phrases, template_routes,
+    phrases, template_routes, test_message,
+    topics::CountedTopics,
     wire::{
         AddRequest, BackupRequest, ExplainRequest, ExportRequest, GroupView, ImportRequest,
-        KeyView, ListQuery, Released, RobotView, RotateRequest, UpdateRequest,
+        KeyView, ListQuery, Released, RobotView, RotateRequest, TestView, TopicQuery,
+        UpdateRequest,
     },
 };
 use crate::{
@@ -85,12 +87,14 @@ fn shared_routes() -> Router<Admin> {
         .route("/v1/subscriptions/{id}", get(show).patch(update).delete(remove))
         .route("/v1/subscriptions/{id}/pause", post(pause))
         .route("/v1/subscriptions/{id}/resume", post(resume))
+        .route("/v1/subscriptions/{id}/test", post(test))
         .route("/v1/overview", get(at_this_moment))
         .route("/v1/robots", get(robots))
         .route("/v1/robots/{id}/release", post(release))
         .route("/v1/groups", get(groups))
         .route("/v1/explain", post(explain).layer(DefaultBodyLimit::max(EXPLAIN_BYTES_MAX)))
         .route("/v1/store/verify", post(verify))
+        .route("/v1/topics", get(topics))
         .route("/v1/topics/{topic}", delete(remove_batch))
         .route("/v1/key", get(key))
         .merge(dead_letter_routes::routes("/v1"))
@@ -241,6 +245,14 @@ pub(super) async fn show(
     Ok(Json(admin.subscriptions.show(id).await?).into_response())
 }
 
+pub(super) async fn topics(
+    State(admin): State<Admin>,
+    QueryParams(query): QueryParams<TopicQuery>,
+) -> Result<Response, ApiError> {
+    let counted = CountedTopics { activity: &admin.topics, since: admin.since };
+    Ok(Json(admin.subscriptions.topics(&query, Some(counted)).await?).into_response())
+}
+
 async fn update(
     State(admin): State<Admin>,
     PathParam(id): PathParam<SubscriptionId>,
@@ -271,6 +283,16 @@ pub(super) async fn resume(
 ) -> Result<StatusCode, ApiError> {
     admin.subscriptions.set_state(id, SubscriptionState::Active).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn test(
+    State(admin): State<Admin>,
+    PathParam(id): PathParam<SubscriptionId>,
+) -> Result<Response, ApiError> {
+    let subscription = admin.subscriptions.show(id).await?;
+    let tested = test_message::test(&*admin.tests, subscription).await?;
+    let sent = tested.outcome != TestView::NOT_SENT;
+    Ok((Extension(AuditedChange::count(sent)), Json(tested)).into_response())
 }
 
 /// With many robots this takes a while, so it runs on a blocking thread.

@@ -26,6 +26,7 @@ use super::{
 use crate::{
     domain::Secret,
     settings::{Form, not_a_host_name, path, section, switch, text},
+    telemetry::events,
 };
 
 section! {
@@ -101,6 +102,8 @@ pub async fn bind(settings: ServerSettings) -> Result<BoundServer, AdminError> {
         }
     };
     let console = admin.console;
+    let address = tcp.as_ref().and_then(|(listener, _)| listener.local_addr().ok());
+    events::AdminBound { socket: &admin.socket, address, console }.emit();
     Ok(BoundServer { unix, socket, tcp, hosts, console, socket_limits, tcp_limits })
 }
 

@@ -14,6 +14,8 @@ mod pace;
 mod store;
 mod subscription;
 mod template;
+mod test_message;
+mod topic;
 mod transfer;
 
 use serde::{Deserialize, Serialize};
@@ -38,6 +40,8 @@ pub use self::{
     template::{
         AddTemplate, RemovedTexts, RenderRequest, RenderedTemplate, TemplateAdded, TemplateView,
     },
+    test_message::TestView,
+    topic::{TopicPage, TopicQuery, TopicView},
     transfer::{BatchRemoved, ExportPage, ExportRequest, ImportItem, ImportRequest, ImportResult},
 };
 pub use crate::domain::{SubscriptionPage, SubscriptionView};

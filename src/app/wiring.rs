@@ -133,6 +133,8 @@ pub fn build(config: &Config, beyond: Dependencies) -> Result<Arc<PipelineContex
             config.broker.prefetch_size.max(config.event.size_max),
         ),
         memory: MemoryBudget::new(config.pace.held_max),
+        topics: Arc::default(),
+        without_subscription: config.topics.without_subscription,
     }))
 }
 

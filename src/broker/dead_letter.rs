@@ -152,14 +152,17 @@ impl DeadLetter {
     /// The message as which it is redriven: one delivery with the next generation, or the whole
     /// event.
     ///
-    /// An event that was not read gets the next generation too, because the ledger knows this one
-    /// as settled. An event that the broker gave up keeps its generation. Some of its deliveries
-    /// may have been made, and the ledger must recognise them.
+    /// An event that was not read, or whose topic had no subscription, gets the next generation
+    /// too, because the ledger knows this one as settled. An event that the broker gave up keeps
+    /// its generation. Some of its deliveries may have been made, and the ledger must recognise
+    /// them.
     pub(super) fn redriven(&self) -> Redriven {
         let Some((platform, subscription)) = self.platform.zip(self.subscription) else {
-            let unread =
-                matches!(self.reason.known(), Some(DeadReason::Undecodable | DeadReason::Empty));
-            let generation = if unread { self.generation + 1 } else { self.generation };
+            let is_settled = matches!(
+                self.reason.known(),
+                Some(DeadReason::Undecodable | DeadReason::Empty | DeadReason::NoSubscription)
+            );
+            let generation = if is_settled { self.generation + 1 } else { self.generation };
             return Redriven::Event {
                 urgent: self.urgent,
                 headers: envelope::of_redriven_event(generation),

@@ -19,7 +19,7 @@ use super::{
     properties::{self, short},
     topology::Topology,
 };
-use crate::domain::{EventId, Headers, Timestamp, TopicName};
+use crate::domain::{EventId, PublishedMessage, Timestamp, TopicName};
 
 /// An event to publish.
 pub struct OutgoingEvent<'a> {
@@ -27,10 +27,8 @@ pub struct OutgoingEvent<'a> {
     pub topic: &'a TopicName,
     /// Its id.
     pub id: &'a EventId,
-    /// Its body.
-    pub body: &'a [u8],
-    /// Its headers.
-    pub headers: &'a Headers,
+    /// Its body, headers, content type and content encoding.
+    pub message: &'a PublishedMessage,
     /// Whether it goes to the urgent exchange.
     pub urgent: bool,
     /// The time of publication, from which its time to live counts.
@@ -55,19 +53,24 @@ pub async fn publish(
     let channel = declare::open(&connection, &at).await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(lost)?;
     let exchange = if event.urgent { topology.urgent() } else { topology.publish() };
-    let properties = BasicProperties::default()
+    let mut properties = BasicProperties::default()
         .with_delivery_mode(2)
-        .with_content_type(short("application/json"))
         .with_message_id(short(event.id.as_str()))
         .with_timestamp(event.at.unix_seconds())
-        .with_headers(properties::table(event.headers));
+        .with_headers(properties::table(&event.message.headers));
+    if let Some(content_type) = &event.message.content_type {
+        properties = properties.with_content_type(short(content_type));
+    }
+    if let Some(content_encoding) = &event.message.content_encoding {
+        properties = properties.with_content_encoding(short(content_encoding));
+    }
     let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
     let publishing = async {
         let confirm = channel.basic_publish(
             short(&exchange),
             short(event.topic.as_str()),
             options,
-            event.body,
+            &event.message.body,
             properties,
         );
         let confirmed = confirm.await.map_err(lost)?.await;

@@ -257,7 +257,7 @@ impl Publisher {
     /// Publishes a batch once and waits for all its confirms; returns the places that were not
     /// stored.
     async fn store(&self, batch: &[PublishRequest]) -> Result<HashSet<usize>, String> {
-        let ids: Vec<String> = batch.iter().map(|_| Uuid::now_v7().to_string()).collect();
+        let ids: Vec<String> = batch.iter().map(|order| message_id(&order.step)).collect();
         let published = async {
             let mut confirms = Vec::with_capacity(batch.len());
             for (order, id) in batch.iter().zip(&ids) {
@@ -335,7 +335,7 @@ impl Publisher {
                     Cow::Borrowed(&delivery.event.published),
                 )
             }
-            NextStep::DeadDelivery { delivery, reason, code, detail, at } => (
+            NextStep::DeadDelivery { delivery, reason, code, detail, at, .. } => (
                 self.topology.dead(),
                 Topology::dead_key(delivery.platform, *reason),
                 envelope::of_dead_delivery(
@@ -354,6 +354,7 @@ impl Publisher {
                 code,
                 detail,
                 at,
+                ..
             } => (
                 self.topology.dead(),
                 Topology::dead_event_key(*reason),
@@ -374,6 +375,17 @@ impl Publisher {
                 )
             }
         }
+    }
+}
+
+/// The id of the message that stores a step. That of a dead letter is the letter's, also if a queue
+/// refused it before; that of another step is new each time.
+fn message_id(step: &NextStep) -> String {
+    match step {
+        NextStep::DeadDelivery { letter, .. } | NextStep::DeadEvent { letter, .. } => {
+            letter.to_string()
+        }
+        NextStep::Defer { .. } | NextStep::Receipt(_) => Uuid::now_v7().to_string(),
     }
 }
 

@@ -11,6 +11,7 @@ mod suggestions;
 mod tags;
 mod template;
 mod top;
+mod topic;
 
 use std::path::PathBuf;
 
@@ -25,6 +26,7 @@ pub(super) use publish::{EventArgs, Explain, Format, Publish};
 pub(super) use tags::Tags;
 pub(super) use template::{Add as AddTemplate, Engine, Template};
 pub(super) use top::Top;
+pub(super) use topic::Topic;
 
 /// One publish to a RabbitMQ exchange reaches every group chat that subscribed.
 #[derive(Parser)]
@@ -55,6 +57,9 @@ pub(super) enum Command {
     /// Manage subscriptions: which robot gets which topic
     #[command(subcommand, visible_alias = "sub")]
     Subscription(Subscription),
+    /// Show topics: their subscriptions, their events, and those that reach no chat
+    #[command(subcommand)]
+    Topic(Topic),
     /// Manage templates: texts with places for an event's tags
     #[command(subcommand)]
     Template(Template),
@@ -154,6 +159,19 @@ pub(super) enum Subscription {
     /// Write subscriptions as CSV or as JSON, one object a line: with masked webhooks, or
     /// completely and sealed for another machine
     Export(Export),
+    /// Send a test message to the robot of a subscription, and print the platform's answer
+    #[command(after_help = "The message is marked as a test, mentions no member and uses the \
+        robot's quota. Quiet hours and the filter do not count. A daemon must run. \
+        Exit codes: 0 the platform accepted it, 1 the platform did not accept it or the \
+        subscription does not exist, 64 the subscription is paused, 69 no message was sent: \
+        no daemon runs, or the robot is on hold or has used up its quota.")]
+    Test {
+        /// Its id
+        id: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Pause a subscription: it gets no events until it is resumed
     Pause {
         /// Its id

@@ -87,6 +87,17 @@ pub(super) fn in_path(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
+/// The query of a listing, as it stands in a URL.
+pub(super) fn query_text(query: &impl Serialize) -> Result<String, Failure> {
+    let fields =
+        serde_json::to_value(query).map_err(|error| Failure::Internal(error.to_string()))?;
+    let mut text = url::form_urlencoded::Serializer::new(String::new());
+    for (key, value) in fields.as_object().into_iter().flatten() {
+        text.append_pair(key, &value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    }
+    Ok(text.finish())
+}
+
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(body).map_err(|error| {
         Failure::Internal(format!("the daemon's answer cannot be read (another version?): {error}"))

@@ -13,7 +13,7 @@ mod show;
 use std::{fmt::Display, str::FromStr, sync::Arc};
 
 use self::interrupt::Interrupt;
-pub(super) use self::show::told;
+pub(super) use self::{list::age, show::told};
 
 use super::{
     args::{self, DeadFilterArgs},

@@ -4,8 +4,6 @@
 //!
 //! Not here: the explanation itself (`admin/explain.rs`).
 
-use std::collections::BTreeMap;
-
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hyper::Method;
 
@@ -13,11 +11,10 @@ use super::{
     args,
     backend::{failure, parse_arg},
     client::Client,
-    credentials::read_bytes,
     exit::Failure,
     local_store,
     output::{Table, print, print_json, print_status, print_text},
-    publish,
+    publish::{self, EventMessage},
 };
 use crate::{
     admin::{
@@ -27,6 +24,7 @@ use crate::{
     app,
     clock::Clock,
     config::Config,
+    domain::HeaderValue,
 };
 
 pub(super) async fn run(config: &Config, explain: args::Explain) -> Result<(), Failure> {
@@ -102,34 +100,22 @@ pub(super) async fn run(config: &Config, explain: args::Explain) -> Result<(), F
 }
 
 fn request(explain: &args::Explain) -> Result<ExplainRequest, Failure> {
-    let body = match &explain.event {
-        None => publish::body(&explain.said)?.into_bytes(),
-        Some(path) => read_bytes(path)?,
-    };
+    let EventMessage { topic, published, urgent } = publish::event_message(&explain.said)?;
     // JSON holds text alone. What is not text goes along in base64.
-    let (body, body_base64) = match String::from_utf8(body) {
+    let (body, body_base64) = match String::from_utf8(published.body) {
         Ok(body) => (body, None),
         Err(bytes) => (String::new(), Some(BASE64_STANDARD.encode(bytes.as_bytes()))),
     };
-    let mut headers = BTreeMap::new();
-    for (name, value) in publish::headers(&explain.said)? {
-        headers.insert(name, value.as_text().unwrap_or_default().to_owned());
-    }
-    for header in &explain.header {
-        let Some((name, value)) = header.split_once('=').filter(|(name, _)| !name.is_empty())
-        else {
-            return Err(Failure::Usage(format!("--header {header:?}: use NAME=VALUE")));
-        };
-        headers.insert(name.to_owned(), value.to_owned());
-    }
+    let text = |value: &HeaderValue| value.as_text().unwrap_or_default().to_owned();
+    let headers = published.headers.into_iter().map(|(name, value)| (name, text(&value)));
     Ok(ExplainRequest {
-        topic: publish::topic(&explain.said)?,
+        topic,
         body,
         body_base64,
-        headers,
-        content_type: explain.content_type.clone(),
-        content_encoding: explain.content_encoding.clone(),
-        urgent: explain.said.urgent,
+        headers: headers.collect(),
+        content_type: published.content_type,
+        content_encoding: published.content_encoding,
+        urgent,
         subscription: explain.subscription.as_deref().map(parse_arg).transpose()?,
         after: None,
     })

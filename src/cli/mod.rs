@@ -26,7 +26,9 @@ mod spool;
 mod store;
 mod subscription;
 mod template;
+mod test_message;
 mod top;
+mod topic;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -127,6 +129,7 @@ async fn dispatch(config: Config, command: Command, file: Option<&Path>) -> Resu
             Ok(())
         }
         Command::Subscription(command) => subscription::run(&config, command).await,
+        Command::Topic(command) => topic::run(&config, command).await,
         Command::Template(command) => template::run(&config, command).await,
         Command::Publish(event) => publish::run(&config, event).await,
         Command::Explain(event) => explain::run(&config, event).await,

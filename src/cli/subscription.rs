@@ -11,10 +11,12 @@ use hyper::Method;
 use super::{
     args,
     backend::{Backend, failure, parse_arg},
+    client::query_text,
     columns, credentials,
     exit::Failure,
     export, import,
     output::{Table, confirm, print, print_json},
+    test_message,
 };
 use crate::{
     admin::wire::{
@@ -34,6 +36,7 @@ pub(super) async fn run(config: &Config, command: args::Subscription) -> Result<
     // Credentials are read before anything is opened, because a user may
     // take a long time to type them.
     let command = match command {
+        args::Subscription::Test { id, json } => return test_message::run(config, &id, json).await,
         args::Subscription::Add(add) => PreparedCommand::Add(credentials::add(&add)?, add.json),
         args::Subscription::Update(update) => PreparedCommand::Update(
             parse_arg(&update.id)?,
@@ -97,7 +100,9 @@ impl Backend {
             args::Subscription::Resume { id } => {
                 self.set_state(parse_arg(&id)?, SubscriptionState::Active).await
             }
-            args::Subscription::Add(_) | args::Subscription::Update(_) => {
+            args::Subscription::Add(_)
+            | args::Subscription::Update(_)
+            | args::Subscription::Test { .. } => {
                 Err(Failure::Internal("the request was not made".to_owned()))
             }
         }
@@ -294,14 +299,4 @@ fn mentions(mentions: &Mentions) -> String {
 
 fn parsed<T: FromStr<Err: Display>>(text: Option<&str>) -> Result<Option<T>, Failure> {
     text.map(parse_arg).transpose()
-}
-
-fn query_text(query: &ListQuery) -> Result<String, Failure> {
-    let fields =
-        serde_json::to_value(query).map_err(|error| Failure::Internal(error.to_string()))?;
-    let mut text = url::form_urlencoded::Serializer::new(String::new());
-    for (key, value) in fields.as_object().into_iter().flatten() {
-        text.append_pair(key, &value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-    }
-    Ok(text.finish())
 }

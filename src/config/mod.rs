@@ -70,6 +70,14 @@ impl EnvironmentSource for ProcessEnvironment {
 }
 
 impl Config {
+    /// The file that [`Config::load`] reads: the given one, else [`DEFAULT_FILE`] if it exists.
+    #[must_use]
+    pub fn file(given: Option<&Path>) -> Option<PathBuf> {
+        given
+            .map(Path::to_owned)
+            .or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()))
+    }
+
     /// Reads the configuration: the given file, else [`DEFAULT_FILE`] if
     /// it exists, and the environment.
     ///
@@ -80,10 +88,9 @@ impl Config {
         file: Option<&Path>,
         environment: &dyn EnvironmentSource,
     ) -> Result<Self, ConfigErrors> {
-        let path = file
-            .map(Path::to_owned)
-            .or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()));
-        let Some(path) = path else { return Self::read("the configuration", "", environment) };
+        let Some(path) = Self::file(file) else {
+            return Self::read("the configuration", "", environment);
+        };
         let name = path.display().to_string();
         let (text, exposed) = text_of(&path).map_err(|error| {
             let message = format!("the file cannot be read: {error}");

@@ -14,7 +14,10 @@ use super::{
     ConfigError, ConfigErrors, EnvironmentSource, SourceLocation, found_key::FoundKey,
     values::Values,
 };
-use crate::settings::{Form, Setting, SettingSource};
+use crate::{
+    domain::NearestName,
+    settings::{Form, Setting, SettingSource},
+};
 
 /// Names, or beginnings of names, of variables that are not settings: one is the command line's,
 /// the others are set by Kubernetes for a service called roomcast.
@@ -371,10 +374,7 @@ fn variable(section: &str, key: &str) -> String {
 }
 
 fn did_you_mean<'n>(name: &str, known: impl Iterator<Item = &'n String>) -> String {
-    let closest =
-        known.map(|one| (strsim::jaro_winkler(name, one), one)).max_by(|a, b| a.0.total_cmp(&b.0));
-    match closest {
-        Some((likeness, one)) if likeness > 0.85 => format!("; did you mean {one}?"),
-        _ => String::new(),
-    }
+    let mut nearest = NearestName::new(name);
+    known.for_each(|one| nearest.look_at(one));
+    nearest.found().map_or_else(String::new, |one| format!("; did you mean {one}?"))
 }

@@ -16,7 +16,7 @@ use crate::{
     broker::{BrokerSettings, DelaySettings, OutcomeSettings},
     crypto::KeySettings,
     domain::{GroupName, Platform, PlatformMap},
-    fanout::DecoderSettings,
+    fanout::{DecoderSettings, TopicSettings},
     history::HistorySettings,
     pace::{BreakerPolicy, GroupSettings, HealthPolicy, PaceLimits},
     pipeline::ShutdownSettings,
@@ -68,6 +68,7 @@ config! {
     broker: BrokerSettings;
     delay: DelaySettings;
     event: DecoderSettings;
+    topics: TopicSettings;
     outcome: OutcomeSettings;
     pace: PaceLimits;
     platforms: PlatformMap<PlatformSettings>;

@@ -37,6 +37,8 @@ pub enum DeadReason {
     Evicted,
     /// The record of its subscription is damaged.
     UnreadableSubscription,
+    /// Its topic has no subscription.
+    NoSubscription,
 }
 
 impl DeadReason {
@@ -61,6 +63,7 @@ impl DeadReason {
             Self::Poison => "poison",
             Self::Evicted => "evicted",
             Self::UnreadableSubscription => "unreadable_subscription",
+            Self::NoSubscription => "no_subscription",
         }
     }
 
@@ -79,6 +82,7 @@ impl DeadReason {
             Self::Poison => "it never came to an outcome",
             Self::Evicted => "the broker removed it from its queue",
             Self::UnreadableSubscription => "the subscription’s record is damaged",
+            Self::NoSubscription => "its topic has no subscription",
         }
     }
 }

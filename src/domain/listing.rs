@@ -68,6 +68,17 @@ pub struct AddedSubscription {
     pub duplicate: bool,
 }
 
+/// A topic that has subscriptions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicSubscriptions {
+    /// The topic.
+    pub topic: TopicName,
+    /// How many subscriptions it has.
+    pub subscriptions: u64,
+    /// How many of them are not paused.
+    pub active: u64,
+}
+
 /// The filter of a listing. A field that is missing accepts every subscription.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]

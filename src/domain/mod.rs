@@ -25,9 +25,11 @@ mod hex_id;
 mod hold_cause;
 mod id;
 mod language;
+mod letter_id;
 mod listing;
 mod message_feature;
 mod named_fields;
+mod nearest_name;
 mod panic_message;
 mod platform;
 mod platform_map;
@@ -72,9 +74,14 @@ pub use header_fit::{LEFT_OUT, LeftOutHeaders, fit_headers, is_known_header};
 pub use hold_cause::{HoldCause, HoldCounts};
 pub use id::{InvalidLetterId, UnknownEvent};
 pub use language::{Language, UnknownLanguage};
-pub use listing::{AddedSubscription, InvalidListCursor, ListCursor, ListFilter, SubscriptionPage};
+pub use letter_id::LetterId;
+pub use listing::{
+    AddedSubscription, InvalidListCursor, ListCursor, ListFilter, SubscriptionPage,
+    TopicSubscriptions,
+};
 pub use message_feature::{FeatureSet, MessageFeature};
 pub use named_fields::by_name;
+pub use nearest_name::NearestName;
 pub use panic_message::panic_message;
 pub use platform::{Platform, UnknownPlatform};
 pub use platform_map::PlatformMap;

@@ -18,6 +18,7 @@ mod policy;
 mod structure;
 mod subscriptions;
 mod templates;
+mod topic_activity;
 mod undecodable;
 mod unpack;
 mod wire;
@@ -32,5 +33,8 @@ pub use subscriptions::{
 pub use templates::{
     InvalidTag, InvalidTemplate, NAMES_MAX, RenderError, RenderedText, Tags, TemplateError,
     TemplateRegistry, Templates,
+};
+pub use topic_activity::{
+    SeenTopic, TopicActivity, TopicEvent, TopicSettings, UnsubscribedTopic, WithoutSubscription,
 };
 pub use undecodable::{Undecodable, headers_within};

@@ -53,6 +53,8 @@ impl SealedSubscription {
 pub struct RecipientPage {
     /// The recipients on this page.
     pub recipients: Vec<Recipient>,
+    /// Whether the topic has paused subscriptions among those of this page.
+    pub has_paused: bool,
     /// The id after which the next page begins; `None` on the last page.
     pub next: Option<SubscriptionId>,
 }

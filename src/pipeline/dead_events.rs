@@ -1,5 +1,5 @@
-//! Events that become dead letters as a whole: unreadable ones, and those whose handling failed too
-//! often.
+//! Events that become dead letters as a whole: unreadable ones, those whose handling failed too
+//! often, and those whose topic has no subscription.
 //!
 //! Owns the ledger entries for such an event, so that a redrive can handle it again.
 //!
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::Pipeline;
 use crate::{
-    domain::{DeadCause, DeadReason, DeliveryReceipt, Event, PublishedMessage},
+    domain::{DeadCause, DeadReason, DeliveryReceipt, Event, LetterId, PublishedMessage},
     fanout::Undecodable,
     settle::{AckTag, AckTracker, DedupIdentity, NextStep},
     telemetry::events,
@@ -26,10 +26,11 @@ impl Pipeline {
         why: Undecodable,
         ack_tag: AckTag,
     ) {
-        let (event, at) = (&identity.event, self.parts.clock.now());
+        let (event, at, letter) = (&identity.event, self.parts.clock.now(), LetterId::random());
         events::EventUndecodable {
             published: &published,
             event,
+            letter,
             at,
             code: why.code,
             detail: &why.detail,
@@ -55,6 +56,7 @@ impl Pipeline {
             )
         });
         let step = NextStep::DeadEvent {
+            letter,
             published: Box::new(published),
             urgent,
             event: event.to_string(),
@@ -90,27 +92,54 @@ impl Pipeline {
         tracker: &Arc<AckTracker>,
         detail: String,
     ) {
-        let (at, reason, code) = (self.parts.clock.now(), DeadReason::Poison, "panic");
+        tracker.give_up();
+        let cause = DeadCause { reason: DeadReason::Poison, code: "panic", detail: &detail };
+        self.store_dead_event(event, generation, tracker, cause);
+    }
+
+    /// Turns an event whose topic has no subscription into a dead letter. The ledger knows the
+    /// event as settled then, so a redrive makes another generation of it.
+    pub(super) fn dead_letter_unsubscribed(
+        self: &Arc<Self>,
+        event: &Arc<Event>,
+        generation: u32,
+        tracker: &Arc<AckTracker>,
+    ) {
+        let reason = DeadReason::NoSubscription;
+        let detail = format!("the topic {} has no subscription", event.topic);
+        let cause = DeadCause { reason, code: reason.as_str(), detail: &detail };
+        self.store_dead_event(event, generation, tracker, cause);
+    }
+
+    /// Stores a decoded event as a dead letter. Its message is not acknowledged before.
+    fn store_dead_event(
+        self: &Arc<Self>,
+        event: &Arc<Event>,
+        generation: u32,
+        tracker: &Arc<AckTracker>,
+        cause: DeadCause<'_>,
+    ) {
+        let at = self.parts.clock.now();
         let (published, name) = (&event.published, &event.id);
+        let DeadCause { reason, code, .. } = cause;
         let topic = event.topic.as_str();
         events::EventGivenUp { event: name, topic, generation, reason, code, at }
             .emit(&self.parts.telemetry);
-        let told = self.wants_receipt(published).then(|| {
-            let cause = DeadCause { reason, code, detail: &detail };
-            DeliveryReceipt::of_unread(published, name, generation, cause, at)
-        });
+        let told = self
+            .wants_receipt(published)
+            .then(|| DeliveryReceipt::of_unread(published, name, generation, cause, at));
         let step = NextStep::DeadEvent {
+            letter: LetterId::random(),
             published: Box::new(published.clone()),
             urgent: event.urgent,
             event: name.to_string(),
             generation,
-            reason,
-            code: code.to_owned(),
-            detail,
+            reason: cause.reason,
+            code: cause.code.to_owned(),
+            detail: cause.detail.to_owned(),
             at,
         };
         tracker.add_pending();
-        tracker.give_up();
         let (job, tracker) = (Arc::clone(self), Arc::clone(tracker));
         self.spawn(async move {
             job.store(Some(step), told).await?;

@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use super::{Pipeline, Unsettled};
 use crate::{
     domain::{Delivery, Event, SubscriptionId, Timestamp, TopicName},
-    fanout::Recipient,
+    fanout::{Recipient, TopicEvent, WithoutSubscription},
     settle::{self, AckTag, AckTracker, DedupIdentity, DeliveryLineage, ProgressMark},
     telemetry::events::{self, DuplicateReason},
 };
@@ -31,6 +31,8 @@ pub(super) struct Expansion {
     /// The last subscription that is done.
     after: Option<SubscriptionId>,
     matched: u32,
+    /// Whether the topic has a paused subscription.
+    has_paused: bool,
     deliveries: u32,
     /// When the event was received.
     received: Timestamp,
@@ -60,6 +62,7 @@ impl Expansion {
             tracker,
             after: None,
             matched: 0,
+            has_paused: false,
             deliveries: 0,
             received,
             decoded,
@@ -69,6 +72,11 @@ impl Expansion {
     fn advance(&mut self, subscription: SubscriptionId) {
         self.matched += 1;
         self.after = Some(subscription);
+    }
+
+    /// Whether the topic has a subscription, as far as its pages were read.
+    const fn has_subscription(&self) -> bool {
+        self.matched > 0 || self.has_paused
     }
 
     /// The events of one topic are expanded in order.
@@ -90,6 +98,7 @@ impl Pipeline {
                 if more? {
                     return Ok(Some(event));
                 }
+                self.count_topic(&event);
             }
             Err(panic) => {
                 match self.record_fault("fanout", &event.event.id, &event.tracker, &*panic) {
@@ -124,12 +133,23 @@ impl Pipeline {
         for recipient in page.recipients {
             self.begin_one(event, recipient).await?;
         }
+        event.has_paused |= page.has_paused;
         event.after = page.next;
-        if event.after.is_none() && event.matched == 0 {
-            events::EventWithoutSubscribers { topic: event.event.topic.as_str() }
-                .emit(&self.parts.telemetry);
-        }
         Ok(event.after.is_some())
+    }
+
+    /// Counts an event at its topic, and treats it as configured if the topic has no subscription.
+    fn count_topic(self: &Arc<Self>, expansion: &Expansion) {
+        let (parts, topic) = (&self.parts, &expansion.event.topic);
+        let has_subscription = expansion.has_subscription();
+        parts.topics.count(topic, TopicEvent { at: parts.clock.now(), has_subscription });
+        if expansion.matched == 0 {
+            events::EventWithoutSubscribers { topic: topic.as_str() }.emit(&parts.telemetry);
+        }
+        if !has_subscription && parts.without_subscription == WithoutSubscription::Dead {
+            let Expansion { event, generation, tracker, .. } = expansion;
+            self.dead_letter_unsubscribed(event, *generation, tracker);
+        }
     }
 
     /// Starts one delivery, if the subscription matches and is not already settled.

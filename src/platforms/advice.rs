@@ -29,6 +29,11 @@ const NO_SECRET_ADVICE: &str = "the robot asks for a signature, \
 const EMPTY_ADVICE: &str = "the publisher sent a text without anything to see: \
     find out which value is missing there; discard this, because a redrive cannot add one";
 
+/// The advice for an event that reaches no chat.
+const NO_SUBSCRIPTION_ADVICE: &str = "no chat is subscribed to the topic, \
+    and `roomcast topic list` names a similar one: add a subscription to this topic and redrive, \
+    or correct the topic at the publisher and discard";
+
 /// The advice for a delivery that became a dead letter for this reason with this code.
 #[must_use]
 pub fn advice(platform: Platform, reason: DeadReason, code: &str) -> &'static str {
@@ -94,6 +99,7 @@ pub fn advice(platform: Platform, reason: DeadReason, code: &str) -> &'static st
              give it its webhook again (`roomcast subscription update ID --endpoint-file -`, \
              with secret, keyword, name and mentions), or restore the store from a backup, redrive"
         }
+        (DeadReason::NoSubscription, _) => NO_SUBSCRIPTION_ADVICE,
         (DeadReason::Empty, _) => EMPTY_ADVICE,
         (DeadReason::Undecodable, "template") => TEMPLATE_ADVICE,
         (DeadReason::Undecodable, _) => UNDECODABLE_ADVICE,
@@ -111,6 +117,7 @@ pub fn event_advice(reason: DeadReason, code: &str) -> &'static str {
              redrive it if it still matters, and let roomcast count with time_to_live"
         }
         (DeadReason::Evicted, _) => EVICTED_ADVICE,
+        (DeadReason::NoSubscription, _) => NO_SUBSCRIPTION_ADVICE,
         (DeadReason::Empty, _) => EMPTY_ADVICE,
         (_, "template") => TEMPLATE_ADVICE,
         (_, "headers_too_large") => {

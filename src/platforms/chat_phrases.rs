@@ -3,8 +3,8 @@
 //! Owns each of these texts: no other file contains words for a chat. A text is short, and contains
 //! no character that a dialect of markdown could read as markup.
 //!
-//! Not here: where a text is put (`fit.rs`, `digest.rs`, the platforms' `message.rs`), and which
-//! language a robot gets (`message.rs`).
+//! Not here: where a text is put (`fit.rs`, `digest.rs`, `test_content.rs`, the platforms'
+//! `message.rs`), and which language a robot gets (`message.rs`).
 
 use crate::domain::{FeatureSet, Language, MessageFeature, Part};
 
@@ -34,6 +34,10 @@ pub(super) enum ChatPhrase {
     Unmentioned(Unmentioned),
     /// The note about the features that a simplified message lacks.
     LeftOut(FeatureSet),
+    /// The subject of a test message.
+    TestSubject,
+    /// The text of a test message.
+    TestText,
 }
 
 /// The members that a message cannot mention. Their names and mobile numbers are not shown.
@@ -101,6 +105,8 @@ impl ChatPhrase {
             Self::LeftOut(features) => {
                 format!("（已略去：{}）", listed(features, Language::Zh, "、"))
             }
+            Self::TestSubject => "测试消息".to_owned(),
+            Self::TestText => "这是一条测试消息：此群可以收到通知。".to_owned(),
         }
     }
 
@@ -123,6 +129,10 @@ impl ChatPhrase {
             }
             Self::LeftOut(features) => {
                 format!("(left out: {})", listed(features, Language::En, ", "))
+            }
+            Self::TestSubject => "Test message".to_owned(),
+            Self::TestText => {
+                "This is a test message: this chat receives notifications.".to_owned()
             }
         }
     }
@@ -156,6 +166,8 @@ mod tests {
             ChatPhrase::Unmentioned(Unmentioned { everyone, members: 0 }),
             ChatPhrase::Unmentioned(Unmentioned { everyone: false, members }),
             ChatPhrase::LeftOut(every_feature),
+            ChatPhrase::TestSubject,
+            ChatPhrase::TestText,
         ];
         phrases.map(|phrase| phrase.text(language)).to_vec()
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::domain::{
-    DeadReason, Delivery, DeliveryReceipt, HEADERS_BYTES_MAX, PublishedMessage, Timestamp,
+    DeadReason, Delivery, DeliveryReceipt, HEADERS_BYTES_MAX, LetterId, PublishedMessage, Timestamp,
 };
 
 /// The next step of a message that is not finished here.
@@ -29,6 +29,8 @@ pub enum NextStep {
     },
     /// The delivery becomes a dead letter.
     DeadDelivery {
+        /// The letter's id.
+        letter: LetterId,
         /// The delivery.
         delivery: Box<Delivery>,
         /// The reason.
@@ -42,6 +44,8 @@ pub enum NextStep {
     },
     /// The message is not a readable event, or its handling failed too often.
     DeadEvent {
+        /// The letter's id.
+        letter: LetterId,
         /// The message as it was received.
         published: Box<PublishedMessage>,
         /// Whether it came through the exchange for urgent events.

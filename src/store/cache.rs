@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     fn page() -> RecipientPage {
-        RecipientPage { recipients: Vec::new(), next: None }
+        RecipientPage { recipients: Vec::new(), has_paused: false, next: None }
     }
 
     #[test]

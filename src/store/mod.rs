@@ -59,6 +59,7 @@ mod settings;
 mod subscriptions;
 mod templates;
 mod tombstones;
+mod topics;
 mod verify;
 mod write;
 

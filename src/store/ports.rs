@@ -20,7 +20,7 @@ use crate::{
     domain::{
         AddedSubscription, Audience, ListCursor, ListFilter, Platform, SubscriptionId,
         SubscriptionPage, SubscriptionPatch, SubscriptionSpec, SubscriptionState, SubscriptionView,
-        Template, TemplateName, TopicName,
+        Template, TemplateName, TopicName, TopicSubscriptions,
     },
     fanout::TemplateRegistry,
 };
@@ -114,6 +114,14 @@ impl SubscriptionStore for Store {
     ) -> Result<SubscriptionPage, StoreFailure> {
         let filter = filter.clone();
         self.blocking(move |store| store.list(&filter, after, limit)).await
+    }
+
+    async fn topics(
+        &self,
+        after: Option<TopicName>,
+        limit: usize,
+    ) -> Result<Vec<TopicSubscriptions>, StoreFailure> {
+        self.blocking(move |store| store.topics(after.as_ref(), limit)).await
     }
 
     async fn list_decrypted(

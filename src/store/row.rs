@@ -67,13 +67,18 @@ impl DamagedRow {
             topic,
             platform: bytes.get(1).and_then(|code| Platform::from_number(*code)),
             robot: RobotId::from_bytes(robot),
-            is_active: bytes.get(2) != Some(&PAUSED),
+            is_active: !is_paused(bytes),
         }
     }
 }
 
 /// The state of a paused subscription on the disk.
 const PAUSED: u8 = 1;
+
+/// Whether a row, readable or not, says that its subscription is paused.
+pub(super) fn is_paused(bytes: &[u8]) -> bool {
+    bytes.get(2) == Some(&PAUSED)
+}
 
 impl SubscriptionRow {
     /// The identity of the data key to which the sealed record is bound.

@@ -115,10 +115,10 @@ impl StoreInner {
     ) -> Result<fanout::RecipientPage, StoreError> {
         let rows = self.db.each_of_topic(topic, after, PAGE)?;
         let next = (rows.len() == PAGE).then(|| rows.last().map(id_of)).flatten();
-        Ok(fanout::RecipientPage {
-            recipients: rows.into_iter().filter_map(recipient).collect(),
-            next,
-        })
+        let found = rows.len();
+        let recipients: Vec<_> = rows.into_iter().filter_map(recipient).collect();
+        let has_paused = recipients.len() < found;
+        Ok(fanout::RecipientPage { recipients, has_paused, next })
     }
 
     /// The subscription of that id, if it is active.

@@ -12,6 +12,7 @@ mod handling;
 mod history;
 mod log_lines;
 mod robots;
+mod start;
 mod storing;
 
 use std::time::Duration;
@@ -29,6 +30,7 @@ pub use self::{
     history::{AttemptCovered, EventGivenUp, HistoryFailed, HistoryWritten},
     log_lines::LogLinesSuppressed,
     robots::{PaceChanged, PaceSampled, RobotHoldEnded},
+    start::{AdminBound, DaemonStarting, StoreOpened},
     storing::{LedgerCommitted, LedgerFailed, ReceiptRefused, ReceiptStored, StepRefused},
 };
 use super::{
@@ -38,7 +40,8 @@ use super::{
 };
 use crate::domain::{
     AttemptOutcome, DeadReason, Delivery, Event, EventId, FilterRejection, LeftOutHeaders,
-    MessageFeature, Platform, PublishedMessage, Settlement, SubscriptionId, Timestamp, WaitReason,
+    LetterId, MessageFeature, Platform, PublishedMessage, Settlement, SubscriptionId, Timestamp,
+    WaitReason,
 };
 
 /// An event was received.
@@ -63,6 +66,8 @@ pub struct EventUndecodable<'a> {
     pub published: &'a PublishedMessage,
     /// Its id.
     pub event: &'a EventId,
+    /// The id of its dead letter.
+    pub letter: LetterId,
     /// When the error was found.
     pub at: Timestamp,
     /// The kind of the error.
@@ -77,15 +82,24 @@ impl EventUndecodable<'_> {
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.events_undecodable.inc();
         telemetry.trace(|traces| traces.undecodable(self));
-        let topic = &self.published.routing_key;
+        let PublishedMessage { routing_key: topic, app_id, user_id, .. } = self.published;
         if telemetry.lines.allow(LimitedLine::Undecodable) {
             tracing::warn!(
+                event.id = self.event.as_str(),
                 event.topic = topic,
+                app_id,
+                user_id,
+                letter.id = %self.letter,
                 code = self.code,
                 "an event cannot be read and becomes a dead letter"
             );
         }
-        tracing::debug!(event.topic = topic, detail = self.detail, "why the event cannot be read");
+        tracing::debug!(
+            event.id = self.event.as_str(),
+            event.topic = topic,
+            detail = self.detail,
+            "why the event cannot be read"
+        );
     }
 }
 
@@ -159,6 +173,33 @@ impl EventWithoutSubscribers<'_> {
     }
 }
 
+/// Events of a topic without a subscription arrived, for the first time within an hour.
+pub struct TopicUnsubscribed<'a> {
+    /// The topic.
+    pub topic: &'a str,
+    /// How many events, since the last such line about it.
+    pub events: u64,
+    /// A topic with subscriptions and a similar name.
+    pub nearest: Option<&'a str>,
+}
+
+impl TopicUnsubscribed<'_> {
+    /// Logs the topic.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        if !telemetry.lines.allow(LimitedLine::NoSubscription) {
+            return;
+        }
+        let Self { topic, events, nearest } = self;
+        let hint = nearest.map(|one| format!("; did you mean {one}?")).unwrap_or_default();
+        tracing::warn!(
+            event.topic = topic,
+            events,
+            nearest,
+            "a topic has no subscription, so its events reach no chat{hint}"
+        );
+    }
+}
+
 /// The filter of a subscription rejects an event of its topic.
 pub struct DeliveryFiltered<'a> {
     /// The event.
@@ -188,6 +229,8 @@ pub struct DeliverySettled<'a> {
     pub delivery: &'a Delivery,
     /// Its settlement.
     pub settlement: &'a Settlement,
+    /// The id of its dead letter, if it becomes one.
+    pub letter: Option<LetterId>,
     /// When it was settled.
     pub now: Timestamp,
     /// When its next step was stored.
@@ -252,12 +295,16 @@ impl DeliverySettled<'_> {
     }
 
     fn log_dead(&self, reason: DeadReason, code: &str, detail: &str) {
+        let PublishedMessage { app_id, user_id, .. } = &self.delivery.event.published;
         tracing::warn!(
             platform = self.delivery.platform.as_str(),
             event.id = self.delivery.event.id.as_str(),
             event.topic = %self.delivery.event.topic,
             subscription.id = %self.delivery.subscription,
             robot.id = %self.delivery.robot,
+            app_id,
+            user_id,
+            letter.id = self.letter.map(tracing::field::display),
             delivery.attempts = self.delivery.attempts,
             reason = reason.as_str(),
             code,

@@ -24,6 +24,7 @@ pub(super) const SPAN: Duration = Duration::from_secs(60);
 pub(super) enum LimitedLine {
     Undecodable,
     HeadersLeftOut,
+    NoSubscription,
     GivenUp,
     Degraded,
     Dropped,
@@ -42,6 +43,7 @@ impl LimitedLine {
         match self {
             Self::Undecodable => "an event cannot be read and becomes a dead letter",
             Self::HeadersLeftOut => "an event has more headers than go along with it",
+            Self::NoSubscription => "a topic has no subscription",
             Self::GivenUp => "a delivery is given up",
             Self::Degraded => "a platform refused a part of a message",
             Self::Dropped => "a delivery was dropped",

@@ -177,7 +177,8 @@ impl Directory {
         let end = all.len().min(start + PAGE);
         let page = all[start..end].iter().map(|number| &self.subscriptions[*number]);
         let next = (end < all.len()).then(|| self.subscriptions[all[end - 1]].id);
-        Ok(RecipientPage { recipients: page.map(|listed| self.recipient(listed)).collect(), next })
+        let recipients = page.map(|listed| self.recipient(listed)).collect();
+        Ok(RecipientPage { recipients, has_paused: false, next })
     }
 
     async fn find_one(

@@ -25,7 +25,7 @@ const SVG: &str = "image/svg+xml";
 pub(super) const PAGE: (&str, &str) = (HTML, include_str!("page/page.html"));
 
 /// The files of the page: name, content type, content.
-const FILES: [(&str, &str, &str); 21] = [
+const FILES: [(&str, &str, &str); 22] = [
     ("console.css", CSS, include_str!("page/console.css")),
     ("icon.svg", SVG, include_str!("page/icon.svg")),
     ("console.js", JS, include_str!("page/console.js")),
@@ -47,6 +47,7 @@ const FILES: [(&str, &str, &str); 21] = [
     ("view-overview.js", JS, include_str!("page/view-overview.js")),
     ("view-robots.js", JS, include_str!("page/view-robots.js")),
     ("view-subscriptions.js", JS, include_str!("page/view-subscriptions.js")),
+    ("view-topics.js", JS, include_str!("page/view-topics.js")),
 ];
 
 /// The module with the labels of everything that the daemon names: one object for each kind.

@@ -56,8 +56,8 @@ use super::{
 use crate::telemetry::events;
 
 /// The views of the page.
-const VIEWS: [&str; 7] =
-    ["overview", "robots", "budgets", "subscriptions", "dead", "history", "explain"];
+const VIEWS: [&str; 8] =
+    ["overview", "robots", "budgets", "subscriptions", "topics", "dead", "history", "explain"];
 
 /// The longest silence of an event stream. A comment then keeps proxies from closing it.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -109,6 +109,8 @@ fn api_routes() -> Router<Admin> {
         .route("/console/api/subscriptions/{id}", get(routes::show))
         .route("/console/api/subscriptions/{id}/pause", post(routes::pause))
         .route("/console/api/subscriptions/{id}/resume", post(routes::resume))
+        .route("/console/api/subscriptions/{id}/test", post(routes::test))
+        .route("/console/api/topics", get(routes::topics))
         .route("/console/api/robots/{id}/release", post(routes::release))
         .route(
             "/console/api/explain",

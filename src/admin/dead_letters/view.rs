@@ -34,6 +34,8 @@ pub fn view(letter: &DeadLetter) -> DeadLetterView {
         advice: advice(letter).to_owned(),
         topic: letter.topic.clone(),
         event: letter.event.clone(),
+        app_id: letter.published.app_id.clone(),
+        user_id: letter.published.user_id.clone(),
         says: excerpt(&fanout::shown_text(&letter.published)),
         subscription: letter.subscription,
         robot: letter.robot,

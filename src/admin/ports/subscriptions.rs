@@ -10,7 +10,7 @@ use super::StoreFailure;
 use crate::domain::{
     AddedSubscription, ListCursor, ListFilter, Platform, Subscription, SubscriptionId,
     SubscriptionPage, SubscriptionPatch, SubscriptionSpec, SubscriptionState, SubscriptionView,
-    TopicName,
+    TopicName, TopicSubscriptions,
 };
 
 /// One page of subscriptions with their credentials.
@@ -69,6 +69,14 @@ pub trait SubscriptionStore: Send + Sync {
         after: Option<ListCursor>,
         limit: usize,
     ) -> Result<SubscriptionPage, StoreFailure>;
+
+    /// Up to `limit` topics that have subscriptions, in the order of their names, starting after
+    /// `after`. A damaged record counts like the others.
+    async fn topics(
+        &self,
+        after: Option<TopicName>,
+        limit: usize,
+    ) -> Result<Vec<TopicSubscriptions>, StoreFailure>;
 
     /// One page of subscriptions with their credentials, for an export that the caller seals.
     async fn list_decrypted(

@@ -132,6 +132,12 @@ pub struct DeadLetterView {
     pub topic: String,
     /// The event's id.
     pub event: String,
+    /// The publisher's `app_id`; `null` if it set none.
+    #[serde(default)]
+    pub app_id: Option<String>,
+    /// The publisher's `user_id`, which the broker has checked; `null` if it set none.
+    #[serde(default)]
+    pub user_id: Option<String>,
     /// The event's subject, or its beginning.
     pub says: String,
     /// The subscription's id.

@@ -38,6 +38,35 @@ pub(in crate::cli) struct EventArgs {
     /// The template's tags
     #[command(flatten)]
     pub tags: Tags,
+    /// Mention all members
+    #[arg(long)]
+    pub mention_all: bool,
+    /// Mention a member by mobile number
+    #[arg(long, value_name = "NUMBER")]
+    pub mention_mobile: Vec<String>,
+    /// Mention a member by user id
+    #[arg(long, value_name = "ID")]
+    pub mention_user: Vec<String>,
+    /// Read the body from this file (`-`: standard input), byte for byte as another publisher
+    /// would send it, instead of a message
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = [
+            "message", "template", "tag", "tags", "subject", "format", "time_to_live",
+            "mention_all", "mention_mobile", "mention_user"
+        ],
+    )]
+    pub event: Option<PathBuf>,
+    /// A header of the message, such as an attribute; may be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub header: Vec<String>,
+    /// The content type of the message, such as application/cloudevents+json
+    #[arg(long, value_name = "TYPE")]
+    pub content_type: Option<String>,
+    /// The content encoding of the message, such as gzip. A packed body is recognised without it
+    #[arg(long, value_name = "CODING")]
+    pub content_encoding: Option<String>,
     /// The message; `-` or nothing reads standard input
     pub message: Option<String>,
 }
@@ -66,25 +95,6 @@ pub(in crate::cli) struct Explain {
     /// The event
     #[command(flatten)]
     pub said: EventArgs,
-    /// Read the body from this file (`-`: standard input), byte for byte as a publisher would
-    /// send it, instead of a message
-    #[arg(
-        long,
-        value_name = "FILE",
-        conflicts_with_all = [
-            "message", "template", "tag", "tags", "subject", "format", "time_to_live"
-        ],
-    )]
-    pub event: Option<PathBuf>,
-    /// A header of the message, such as an attribute
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub header: Vec<String>,
-    /// The content type of the message, such as application/cloudevents+json
-    #[arg(long, value_name = "TYPE")]
-    pub content_type: Option<String>,
-    /// The content encoding of the message, such as gzip. A packed body is recognised without it
-    #[arg(long, value_name = "CODING")]
-    pub content_encoding: Option<String>,
     /// Only for this subscription
     #[arg(long, value_name = "ID")]
     pub subscription: Option<String>,

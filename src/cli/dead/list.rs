@@ -157,7 +157,7 @@ fn cut(text: &str, characters: usize) -> String {
 }
 
 /// The age as a number and a unit.
-pub(super) fn age(at: Option<&str>, now: jiff::Timestamp) -> String {
+pub(in crate::cli) fn age(at: Option<&str>, now: jiff::Timestamp) -> String {
     let Some(at) = at.and_then(|at| at.parse::<jiff::Timestamp>().ok()) else {
         return "-".to_owned();
     };

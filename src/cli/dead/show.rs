@@ -135,6 +135,8 @@ fn facts(detail: &DeadLetterDetail, name: Option<&str>, now: jiff::Timestamp) ->
     .collect();
     let omitted = (!view.omitted.is_empty()).then(|| view.omitted.join(", "));
     lines.extend(omitted.map(|omitted| fact("left out", &omitted)));
+    lines.extend(view.app_id.iter().map(|name| fact("app_id", name)));
+    lines.extend(view.user_id.iter().map(|name| fact("user_id", name)));
     lines.extend(detail.published_at.iter().map(|sent| fact("published", sent)));
     lines.extend(detail.headers.iter().map(|(name, value)| {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);

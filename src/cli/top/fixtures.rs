@@ -221,6 +221,8 @@ pub(super) fn letter(id: &str, says: &str) -> DeadLetterView {
             .to_owned(),
         topic: "alerts".to_owned(),
         event: "0193-event".to_owned(),
+        app_id: None,
+        user_id: None,
         says: says.to_owned(),
         subscription: Some("0193".repeat(8).parse().unwrap()),
         robot: Some(HELD.parse().unwrap()),

@@ -84,6 +84,7 @@ macro_rules! conformance_suite {
             subscriptions::a_robot_is_subscribed_to_a_topic_once_and_is_the_same_on_another,
             subscriptions::operators_see_a_masked_endpoint,
             subscriptions::a_listing_has_all_pages_and_keeps_to_its_filter,
+            subscriptions::topics_are_listed_in_order_with_the_numbers_of_their_subscriptions,
             subscriptions::a_paused_subscription_gets_nothing_until_it_is_resumed,
             subscriptions::a_topic_of_many_pages_is_read_to_its_end,
             subscriptions::an_update_changes_the_named_fields_and_ends_the_old_version,

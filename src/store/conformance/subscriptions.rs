@@ -189,6 +189,41 @@ pub(in crate::store) async fn a_webhook_that_is_taken_is_a_conflict_that_names_i
     assert_sound(&store, 2, "nothing was changed").await;
 }
 
+pub(in crate::store) async fn topics_are_listed_in_order_with_the_numbers_of_their_subscriptions<
+    H: Harness,
+>() {
+    let harness = H::new();
+    let store = open(&harness).await;
+    assert!(store.admin.topics(None, 10).await.unwrap().is_empty());
+    // More than the rows that an implementation may read at a time.
+    let many = (0..2100).map(|number| subscription("many", &format!("many-token-{number:09}")));
+    store.admin.add(many.collect()).await.unwrap();
+    // The names before and behind a dot are neighbours of the name without one.
+    let mut paused = None;
+    for topic in ["ops", "ops.db", "ops-x", "a", "ops"] {
+        let token = format!("{topic}-token-0123456789-{}", paused.is_some());
+        paused = Some(add(&store, topic, &token).await);
+    }
+    store.admin.set_state(paused.unwrap(), SubscriptionState::Paused).await.unwrap();
+    let expected = [("a", 1, 1), ("many", 2100, 2100), ("ops", 2, 1), ("ops-x", 1, 1)];
+    let expected: Vec<_> = expected.into_iter().chain([("ops.db", 1, 1)]).collect();
+    for limit in 1..=6 {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = store.admin.topics(after, limit).await.unwrap();
+            let is_last = page.len() < limit;
+            after = page.last().map(|last| last.topic.clone());
+            found.extend(page);
+            if is_last {
+                break;
+            }
+        }
+        let found: Vec<_> =
+            found.iter().map(|one| (one.topic.as_str(), one.subscriptions, one.active)).collect();
+        assert_eq!(found, expected, "pages of {limit}");
+    }
+}
+
 pub(in crate::store) async fn a_removed_subscription_opens_for_no_recipient_in_hand<H: Harness>() {
     let harness = H::new();
     let store = open(&harness).await;

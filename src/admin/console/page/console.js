@@ -12,6 +12,7 @@ const VIEWS = {
   robots: () => import("./view-robots.js"),
   budgets: () => import("./view-budgets.js"),
   subscriptions: () => import("./view-subscriptions.js"),
+  topics: () => import("./view-topics.js"),
   dead: () => import("./view-dead.js"),
   history: () => import("./view-history.js"),
   explain: () => import("./view-explain.js"),

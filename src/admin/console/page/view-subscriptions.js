@@ -38,6 +38,7 @@ export function view() {
       { head: "Robot", nodes: (one) => [link({ robot: one.robot }, brief(one.robot)), el("br"), el("code", { class: "webhook", title: "The webhook, masked" }, one.endpoint.replace(/^\w+:\/\//, ""))] },
       { head: "Options", nodes: options },
       { head: "State", nodes: state },
+      { head: "Test", kind: "action", once: (read) => testButton(read, said), then: (cell, one) => cell.firstChild.setAttribute("aria-label", `Test ${one.name ?? short(one.id)} on ${one.topic}`) },
       { head: "Action", kind: "action", once: (read) => button(read, said, reload), then: (cell, one) => name(cell.querySelector("button"), one) },
     ],
   });
@@ -136,4 +137,28 @@ function button(read, said, reload) {
     }
   };
   return el("button", { type: "button", click: ask }, "");
+}
+
+/// A button that sends a test message to the robot of the row.
+function testButton(read, said) {
+  const ask = async () => {
+    const one = read();
+    const called = `${one.name ?? short(one.id)} on ${one.topic}`;
+    const text = "Its chat gets one message that is marked as a test and mentions no member. It uses the robot's quota.";
+    if (!(await confirmed({ title: `Send a test message to ${called}?`, text, yes: "Send" }))) return;
+    said.clear();
+    button.setAttribute("aria-disabled", "true");
+    try {
+      const { outcome, says, advice } = await post(`subscriptions/${one.id}/test`);
+      const told = sentence(advice ? `${says}; ${advice}` : says);
+      if (outcome === "delivered") said.good(told);
+      else said.bad(told);
+    } catch (refused) {
+      said.bad(refused.message);
+    } finally {
+      button.removeAttribute("aria-disabled");
+    }
+  };
+  const button = el("button", { type: "button", click: () => button.getAttribute("aria-disabled") || ask() }, "Test");
+  return button;
 }
