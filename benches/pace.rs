@@ -30,13 +30,13 @@ use async_trait::async_trait;
 use roomcast::{
     clock::Clock,
     domain::{
-        Event, EventContent, EventId, OverflowPolicy, Platform, PlatformMap, PublishedMessage,
-        RobotId, SubscriptionId, Timestamp, Verdict,
+        AttemptOutcome, Event, EventContent, EventId, OverflowPolicy, Platform, PlatformMap,
+        PublishedMessage, RobotId, SubscriptionId, Timestamp, Verdict,
     },
     pace::{
-        AdmissionRequest, AppendFailed, CheckpointDue, HealthPolicy, MonotonicWallClock, Pace,
-        PaceDecision, PaceLimits, PaceLog, PaceLogUnavailable, PaceRecord, PaceSettings,
-        PlatformQuota, QueuePosition, WindowQuota,
+        AdmissionRequest, AppendFailed, BreakerPolicy, CheckpointDue, HealthPolicy,
+        MonotonicWallClock, Pace, PaceDecision, PaceLimits, PaceLog, PaceLogUnavailable,
+        PaceRecord, PaceSettings, PlatformQuota, QueuePosition, WindowQuota,
     },
     port::{PortFuture, at_once},
     settings::Section as _,
@@ -234,7 +234,10 @@ impl Lanes {
                     panic!("the window is open")
                 };
                 permit.mark_sent(false).await.unwrap();
-                black_box(permit.finish(Verdict::Delivered, Duration::from_millis(50)));
+                black_box(permit.finish(
+                    &AttemptOutcome::new(Verdict::Delivered, "0", "ok"),
+                    Duration::from_millis(50),
+                ));
             }
         }
     }
@@ -265,6 +268,7 @@ fn settings() -> PaceSettings {
         quotas: PlatformMap::from_fn(|_| quota.clone()),
         hosts: PlatformMap::from_fn(|platform| platform.to_string()),
         health: HealthPolicy::by_default().unwrap(),
+        breaker: BreakerPolicy::by_default().unwrap(),
         groups: BTreeMap::new(),
     }
 }

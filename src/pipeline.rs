@@ -287,7 +287,7 @@ impl Pipeline {
             Settlement::Deferred { until, slot, .. } => {
                 Some(deferred_step(delivery, until, slot, reason))
             }
-            Settlement::Retried { until } => Some(deferred_step(delivery, until, None, reason)),
+            Settlement::Retried { until, .. } => Some(deferred_step(delivery, until, None, reason)),
             Settlement::Dead { reason, code, detail } => Some(NextStep::DeadDelivery {
                 delivery: Box::new(delivery),
                 reason,

@@ -8,12 +8,14 @@ use super::{
     Admin,
     dead_letters::rfc3339,
     pace_views::robot_view,
-    wire::{DeadLettersNow, DeadQueueNow, DeadRow, Overview, PlatformFlow, RobotActivity},
+    wire::{
+        DeadLettersNow, DeadQueueNow, DeadRow, OutageView, Overview, PlatformFlow, RobotActivity,
+    },
 };
 use crate::{
     broker::DeadQueue,
-    domain::{DeadQueueStats, Platform, SettlementKind},
-    pace::RobotStatus,
+    domain::{DeadQueueStats, HoldCause, Platform, SettlementKind},
+    pace::{PlatformOutage, RobotStatus},
     telemetry::PlatformCounts,
 };
 
@@ -40,7 +42,7 @@ pub(super) fn overview(admin: &Admin, robots: &[RobotStatus]) -> Overview {
         events_undecodable: counts.events_undecodable,
         events_unheard: counts.events_unheard,
         platforms: counts.platforms.iter().map(flow).collect(),
-        robots: busy(robots),
+        robots: busy(robots, &admin.pace.outages()),
         dead: dead(&admin.telemetry.dead_letters()),
     }
 }
@@ -76,13 +78,26 @@ fn dead(seen: &[DeadQueueStats]) -> Option<DeadLettersNow> {
     })
 }
 
-fn busy(robots: &[RobotStatus]) -> RobotActivity {
+fn busy(robots: &[RobotStatus], outages: &[PlatformOutage]) -> RobotActivity {
     let mut slowest: Vec<_> =
         robots.iter().filter(|robot| robot.waiting > 0 || robot.held_for.is_some()).collect();
-    slowest.sort_by_key(|robot| std::cmp::Reverse((robot.drained_in, robot.held_for)));
+    // Where nothing gets through, the end is unknown, which is the worst.
+    slowest.sort_by_key(|robot| {
+        std::cmp::Reverse((robot.drained_in.is_none(), robot.drained_in, robot.held_for))
+    });
+    let fails = |robot: &&RobotStatus| {
+        robot.hold.is_some_and(|hold| hold.cause == HoldCause::Failing)
+            && outages.iter().all(|outage| outage.platform != robot.platform)
+    };
+    let outage = |outage: &PlatformOutage| OutageView {
+        platform: outage.platform,
+        since: rfc3339(outage.since),
+    };
     RobotActivity {
         known: robots.len(),
         held: robots.iter().filter(|robot| robot.hold.is_some()).count(),
+        failing: robots.iter().filter(fails).count(),
+        outages: outages.iter().map(outage).collect(),
         waiting: robots.iter().map(|robot| u64::from(robot.waiting)).sum(),
         in_flight: robots.iter().map(|robot| u64::from(robot.in_flight)).sum(),
         slowest: slowest.into_iter().take(5).cloned().map(robot_view).collect(),

@@ -6,9 +6,9 @@
 
 use super::{
     dead_letters::rfc3339,
-    wire::{GroupView, RobotView, WaitCountView},
+    wire::{FailureView, GroupView, HealthView, RobotView, WaitCountView},
 };
-use crate::pace::{GroupStatus, RobotStatus};
+use crate::pace::{GroupStatus, RobotHealth, RobotStatus};
 
 pub(super) fn robot_view(status: RobotStatus) -> RobotView {
     RobotView {
@@ -20,10 +20,28 @@ pub(super) fn robot_view(status: RobotStatus) -> RobotView {
         waiting: status.waiting,
         wait: status.wait_reason.map(Into::into),
         waits: WaitCountView::all(&status.waits),
-        drained_in_seconds: status.drained_in.as_secs(),
+        drained_in_seconds: status.drained_in.map(|left| left.as_secs()),
         held_for_seconds: status.held_for.map(|left| left.as_secs()),
+        held_since: status.held_since.map(rfc3339),
         cause: status.hold.map(|hold| hold.cause.as_str().to_owned()),
         penalty_seconds: status.hold.map(|hold| hold.wait.as_secs()),
+        health: status.health.map(|health| health_view(health, status.success_share)),
+    }
+}
+
+fn health_view(health: RobotHealth, success_share: Option<f64>) -> HealthView {
+    let failures_in_a_row = health.failures();
+    HealthView {
+        last_success: health.last_success.map(rfc3339),
+        last_failure: health.last_failure.map(|failure| FailureView {
+            at: rfc3339(failure.at),
+            verdict: failure.verdict.as_str().to_owned(),
+            code: failure.code,
+            detail: failure.detail,
+        }),
+        failing_since: health.run.map(|run| rfc3339(run.since)),
+        failures_in_a_row,
+        success_share_last_hour: success_share,
     }
 }
 

@@ -27,6 +27,8 @@ phrases! {
     NO_EVENT = "no readable event";
     /// In place of the name of a subscription.
     NO_NAME = "without a name";
+    /// In place of a time to drain, if nothing gets through.
+    UNKNOWN = "unknown";
     /// The list of robots is empty.
     NO_ROBOT = "no robot is busy or held: nothing waits";
     /// The robot that should be released was not held.

@@ -29,8 +29,10 @@ pub use self::{
         DeliverySummary, EventHistory, HistoryAttempt, HistoryDead, HistoryDelivery,
         HistoryEntries, HistoryEntry, HistoryFilter, HistoryWait,
     },
-    overview::{DeadLettersNow, DeadQueueNow, DeadRow, Overview, PlatformFlow, RobotActivity},
-    pace::{GroupView, Released, RobotView, WaitCountView, WaitView},
+    overview::{
+        DeadLettersNow, DeadQueueNow, DeadRow, OutageView, Overview, PlatformFlow, RobotActivity,
+    },
+    pace::{FailureView, GroupView, HealthView, Released, RobotView, WaitCountView, WaitView},
     store::{BackupRequest, BackupView, KeyView, ProgressView, RotateRequest, VerifyView},
     subscription::{AddRequest, AddResponse, ListQuery, UpdateRequest},
     template::{

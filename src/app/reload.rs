@@ -136,7 +136,7 @@ mod tests {
     /// A room that declares such a setting must be told about it in [`Reload::run`].
     #[test]
     fn settings_that_take_effect_at_a_reload_belong_to_rooms_that_a_reload_reaches() {
-        let reached = ["pace", "platforms.<platform>", "health", "groups.<name>", "log"];
+        let reached = ["pace", "platforms.<platform>", "health", "breaker", "groups.<name>", "log"];
         let declared: BTreeSet<_> = declared_sections()
             .into_iter()
             .filter(|section| {

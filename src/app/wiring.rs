@@ -172,6 +172,7 @@ pub(super) fn pace_settings(config: &Config) -> PaceSettings {
         quotas,
         hosts: outgoing::effective_hosts(config),
         health: config.health,
+        breaker: config.breaker,
         groups: config.groups.clone(),
     }
 }

@@ -68,6 +68,16 @@ fn waits_for(robot: &RobotView) -> String {
     }
 }
 
+/// The code of the last failure of a robot that fails now, and how many there are in a row.
+fn failing(robot: &RobotView) -> String {
+    let failing = robot.health.as_ref().filter(|health| health.failures_in_a_row > 0);
+    let last = failing.and_then(|health| Some((health, health.last_failure.as_ref()?)));
+    last.map_or_else(
+        || "-".to_owned(),
+        |(health, last)| format!("{} ({} in a row)", last.code, health.failures_in_a_row),
+    )
+}
+
 /// `roomcast robot …`
 pub(super) async fn run(config: &Config, command: args::Robot) -> Result<(), Failure> {
     match command {
@@ -82,8 +92,10 @@ pub(super) async fn run(config: &Config, command: args::Robot) -> Result<(), Fai
                 "waits for",
                 "drained in",
                 "held",
-                "for",
+                "since",
+                "next try in",
                 "penalty",
+                "last failure",
             ]);
             for one in robots {
                 if json {
@@ -93,8 +105,11 @@ pub(super) async fn run(config: &Config, command: args::Robot) -> Result<(), Fai
                         seconds.map_or_else(|| "-".to_owned(), |one| format!("{one} s"))
                     };
                     // After its wait, a robot stays held until a message gets through.
-                    let held_for = one.cause.as_ref().map(|_| one.held_for_seconds.unwrap_or(0));
-                    let drained = format!("{} s", one.drained_in_seconds);
+                    let next_try = one.cause.as_ref().map(|_| one.held_for_seconds.unwrap_or(0));
+                    let drained = one
+                        .drained_in_seconds
+                        .map_or_else(|| phrases::UNKNOWN.to_owned(), |one| format!("{one} s"));
+                    let failure = failing(&one);
                     table.row([
                         one.robot.to_string(),
                         one.platform.to_string(),
@@ -104,8 +119,10 @@ pub(super) async fn run(config: &Config, command: args::Robot) -> Result<(), Fai
                         waits_for(&one),
                         drained,
                         one.cause.unwrap_or_else(|| "-".to_owned()),
-                        span(held_for),
+                        one.held_since.unwrap_or_else(|| "-".to_owned()),
+                        span(next_try),
                         span(one.penalty_seconds),
+                        failure,
                     ]);
                 }
             }

@@ -42,6 +42,9 @@ pub(super) fn cross_field(config: &Config, r: &mut Reader<'_>) {
     if config.send.proxy.is_none() && config.send.proxy_auth_file.is_some() {
         r.cross_field("send", "proxy_auth_file", "there is no send.proxy");
     }
+    if config.breaker.probe_min > config.breaker.probe_max {
+        r.cross_field("breaker", "probe_min", "it is longer than breaker.probe_max");
+    }
     if config.health.probe_min > config.health.probe_max {
         r.cross_field("health", "probe_min", "it is longer than health.probe_max");
     }

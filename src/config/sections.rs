@@ -18,7 +18,7 @@ use crate::{
     domain::{GroupName, Platform, PlatformMap},
     fanout::DecoderSettings,
     history::HistorySettings,
-    pace::{GroupSettings, HealthPolicy, PaceLimits},
+    pace::{BreakerPolicy, GroupSettings, HealthPolicy, PaceLimits},
     pipeline::ShutdownSettings,
     send::HttpTransportSettings,
     settings::{DefaultValue, Section, Setting},
@@ -72,6 +72,7 @@ config! {
     pace: PaceLimits;
     platforms: PlatformMap<PlatformSettings>;
     health: HealthPolicy;
+    breaker: BreakerPolicy;
     groups: BTreeMap<GroupName, GroupSettings>;
     retry: RetryPolicy;
     send: HttpTransportSettings;

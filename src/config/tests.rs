@@ -164,6 +164,7 @@ fn keys_that_do_not_go_together_are_mistakes() {
         ("[broker]\nheartbeat = \"10ms\"", "at least 1s"),
         ("[broker]\nurl = \"amqp://a\"\nurl_file = \"/dev/null\"", "it must be a regular file"),
         ("[health]\nprobe_min = \"2h\"", "longer than health.probe_max"),
+        ("[breaker]\nprobe_min = \"6m\"", "longer than breaker.probe_max"),
         ("[pace]\nearly_max = \"1s\"", "shorter than pace.hold_max"),
         ("[groups.acme]\nat_end = \"stop\"", "use hold, dead, ignore"),
         ("[outcome]\nreceipts = \"on\"", "use off, asked, all"),

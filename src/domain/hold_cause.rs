@@ -20,6 +20,8 @@ pub enum HoldCause {
     Security,
     /// The robot is deleted or disabled.
     RobotGone,
+    /// Its attempts get no usable answer: HTTP 5xx, time-outs, connection, TLS, DNS.
+    Failing,
 }
 
 impl HoldCause {
@@ -37,6 +39,7 @@ impl HoldCause {
             Self::Budget => "budget",
             Self::Security => "security",
             Self::RobotGone => "robot_gone",
+            Self::Failing => "failing",
         }
     }
 
@@ -48,6 +51,7 @@ impl HoldCause {
             Self::Budget => "budget used up",
             Self::Security => "security setting",
             Self::RobotGone => "robot gone",
+            Self::Failing => "failing",
         }
     }
 
@@ -61,6 +65,7 @@ impl HoldCause {
             Self::Budget => "its organisation's monthly quota is used up",
             Self::Security => "its signature, keyword or address list refuses us",
             Self::RobotGone => "it is gone or switched off",
+            Self::Failing => "its attempts fail (server errors, time-outs, connection, TLS or DNS)",
         }
     }
 
@@ -83,6 +88,12 @@ impl HoldCause {
             Self::RobotGone => {
                 "switch it on in the group's settings and release it, or remove the subscription"
             }
+            Self::Failing => {
+                "see its last failure (`roomcast robot list --json`): \
+                 check the way to the platform (DNS, proxy, firewall), \
+                 and the platform's state page; \
+                 the hold ends by itself with the first message that gets through"
+            }
         }
     }
 
@@ -94,8 +105,15 @@ impl HoldCause {
             Verdict::BudgetSpent { .. } => Some(Self::Budget),
             Verdict::Security => Some(Self::Security),
             Verdict::RobotGone => Some(Self::RobotGone),
-            Verdict::Delivered | Verdict::TryAgain { .. } | Verdict::Refused => None,
+            Verdict::TryAgain { .. } => Some(Self::Failing),
+            Verdict::Delivered | Verdict::Refused => None,
         }
+    }
+
+    /// Whether no message gets through until the cause is gone, at an unknown time.
+    #[must_use]
+    pub const fn ends_at_unknown_time(self) -> bool {
+        matches!(self, Self::Security | Self::RobotGone | Self::Failing)
     }
 }
 

@@ -296,7 +296,7 @@ mod tests {
             (dead, Some("dead")),
             (Settlement::Dropped, Some("dropped")),
             (Settlement::Deferred { until: AT, slot: None, reason: WaitReason::RobotQuota }, None),
-            (Settlement::Retried { until: AT }, None),
+            (Settlement::Retried { until: AT, reason: WaitReason::Retry }, None),
         ] {
             let receipt = DeliveryReceipt::of(&delivery(Part::default()), &settlement, AT);
             assert_eq!(

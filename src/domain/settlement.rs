@@ -27,6 +27,8 @@ pub enum Settlement {
     Retried {
         /// When it is tried again.
         until: Timestamp,
+        /// Why not earlier: its own wait after the attempt, or the hold of its robot.
+        reason: WaitReason,
     },
     /// It becomes a dead letter.
     Dead {
@@ -70,8 +72,7 @@ impl Settlement {
     #[must_use]
     pub const fn wait_reason(&self) -> Option<WaitReason> {
         match self {
-            Self::Deferred { reason, .. } => Some(*reason),
-            Self::Retried { .. } => Some(WaitReason::Retry),
+            Self::Deferred { reason, .. } | Self::Retried { reason, .. } => Some(*reason),
             Self::Done | Self::Dead { .. } | Self::Dropped => None,
         }
     }

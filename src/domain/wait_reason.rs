@@ -60,6 +60,7 @@ impl WaitReason {
             Self::Hold(HoldCause::Budget) => "hold_budget",
             Self::Hold(HoldCause::Security) => "hold_security",
             Self::Hold(HoldCause::RobotGone) => "hold_robot_gone",
+            Self::Hold(HoldCause::Failing) => "hold_failing",
             Self::MonthlyBudget => "monthly_budget",
             Self::HostRate => "host_rate",
             Self::InFlightLimit => "in_flight_limit",

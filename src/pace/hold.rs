@@ -15,6 +15,8 @@ use crate::domain::{HoldCause, Timestamp};
 pub struct Hold {
     /// The cause.
     pub cause: HoldCause,
+    /// When the first hold in a row with this cause began, in the pacer's time.
+    pub since: Timestamp,
     /// Until when nothing is sent, in the pacer's time.
     pub until: Timestamp,
     /// The length of the last wait. Each further refusal doubles it, whatever the platform asks
@@ -32,10 +34,10 @@ impl Hold {
         bounds: WaitBounds,
         now: Timestamp,
     ) -> Self {
-        let last =
-            before.filter(|hold| hold.cause == cause).map_or(Duration::ZERO, |hold| hold.wait);
+        let same = before.filter(|hold| hold.cause == cause);
+        let (since, last) = same.map_or((now, Duration::ZERO), |hold| (hold.since, hold.wait));
         let wait = bounds.clamp(last.saturating_mul(2).max(asked.unwrap_or_default()));
-        Self { cause, until: now.after(wait), wait }
+        Self { cause, since, until: now.after(wait), wait }
     }
 
     /// A hold of an earlier process, cut to the current bounds.
@@ -48,7 +50,9 @@ impl Hold {
 /// The shortest and the longest wait of a hold.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WaitBounds {
+    /// The shortest wait.
     pub(super) least: Duration,
+    /// The longest wait.
     pub(super) most: Duration,
 }
 
@@ -99,7 +103,8 @@ mod tests {
             (0, 600, (0, 600)),
         ] {
             let until = now.after(Duration::from_secs(left));
-            let hold = Hold { cause: HoldCause::Throttled, until, wait: Duration::from_secs(wait) };
+            let wait = Duration::from_secs(wait);
+            let hold = Hold { cause: HoldCause::Throttled, since: now, until, wait };
             let hold = hold.restored(bounds, now);
             assert_eq!((hold.until.since(now).as_secs(), hold.wait.as_secs()), expected);
         }

@@ -8,18 +8,21 @@
 //! Not here: the attempt (`send/`), and the store of the pacer's records (`store/journal.rs`).
 
 mod admission_request;
+mod breaker;
 mod group_settings;
 mod hold;
 mod host;
 mod monotonic_clock;
 mod month;
 mod monthly_quota;
+mod outage;
 mod pace_changes;
 mod pace_decision;
 mod pace_log;
 mod permit;
 mod quota;
 mod restore;
+mod robot_health;
 mod robot_queue;
 mod robot_queues;
 mod robot_status;
@@ -48,20 +51,22 @@ use crate::domain::{Platform, RobotId, Timestamp, WaitReason};
 pub use admission_request::{
     AdmissionRequest, CoalescedDelivery, CoalescedOutcome, Deferral, QueuePosition, SendOutcome,
 };
+pub use breaker::BreakerPolicy;
 pub use group_settings::{AtEnd, GroupSettings};
 pub use hold::Hold;
 pub use monotonic_clock::MonotonicWallClock;
 pub use monthly_quota::GroupStatus;
-pub use pace_changes::{PaceChanges, Resume};
+pub use pace_changes::{OutageChange, PaceChanges, Resume};
 pub use pace_decision::PaceDecision;
 pub use pace_log::{
     AppendFailed, CheckpointDue, PaceLog, PaceLogUnavailable, PaceRecord, RestoredLog,
 };
 pub use permit::Permit;
 pub use quota::{HealthPolicy, PlatformQuota, WindowQuota};
+pub use robot_health::{AttemptCount, FailureRun, HourOfAttempts, RobotFailure, RobotHealth};
 pub use robot_status::{EndedHold, RobotStatus};
 pub use settings::{PaceLimits, PaceSettings};
-pub use status::{PlatformSummary, SendEstimate};
+pub use status::{PlatformOutage, PlatformSummary, SendEstimate};
 pub use ticket::Ticket;
 
 /// The pacer of all robots of this process. Clones share its state.
@@ -335,6 +340,12 @@ impl Pace {
     #[must_use]
     pub fn release(&self, robot: RobotId) -> Option<EndedHold> {
         self.0.release(robot)
+    }
+
+    /// Counts a delivery that an attempt failed for, and that is tried again at `until`, in the
+    /// pacer's time. It waits for this reason.
+    pub fn count_retry(&self, robot: RobotId, until: Timestamp, reason: WaitReason) {
+        self.0.with_existing(robot, |queue, _, _| queue.count_retry(until, reason));
     }
 
     /// Sets new limits. Reserved slots stay.

@@ -10,9 +10,9 @@ use std::{error::Error, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use super::MonotonicWallClock;
+use super::{Hold, MonotonicWallClock, RobotHealth};
 use crate::{
-    domain::{GroupName, HoldCause, Platform, RobotId, Timestamp, WaitReason},
+    domain::{GroupName, Platform, RobotId, Timestamp, WaitReason},
     port::PortFuture,
 };
 
@@ -61,12 +61,9 @@ pub enum PaceRecord {
         platform: Platform,
         /// When it was recorded, in the pacer's time.
         at: Timestamp,
-        /// The cause.
-        cause: HoldCause,
-        /// When the hold ends, in the pacer's time.
-        until: Timestamp,
-        /// The length of the wait.
-        wait: Duration,
+        /// The hold, in the pacer's time. Records of earlier versions have no beginning; for those
+        /// it is `at`.
+        hold: Hold,
     },
     /// The hold of a robot has ended.
     HoldEnded {
@@ -76,6 +73,33 @@ pub enum PaceRecord {
         platform: Platform,
         /// When, in the pacer's time.
         at: Timestamp,
+    },
+    /// A platform is on hold, because most of its robots fail.
+    OutageStarted {
+        /// The platform.
+        platform: Platform,
+        /// When it was recorded, in the pacer's time.
+        at: Timestamp,
+        /// The hold, in the pacer's time.
+        hold: Hold,
+    },
+    /// The hold of a platform has ended.
+    OutageEnded {
+        /// The platform.
+        platform: Platform,
+        /// When, in the pacer's time.
+        at: Timestamp,
+    },
+    /// The health of a robot has changed.
+    HealthChanged {
+        /// The robot.
+        robot: RobotId,
+        /// Its platform.
+        platform: Platform,
+        /// When it was recorded, in the pacer's time.
+        at: Timestamp,
+        /// Its health.
+        health: Box<RobotHealth>,
     },
     /// The used part of an organisation's monthly quota.
     QuotaUsed {

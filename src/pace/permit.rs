@@ -9,10 +9,9 @@ use std::{sync::Arc, time::Duration};
 use super::{
     AppendFailed, PaceChanges,
     host::{Answered, HostPermit},
-    robot_queue::Finish,
-    robot_queues::RobotQueues,
+    robot_queues::{AttemptEnd, RobotQueues},
 };
-use crate::domain::{GroupName, Platform, RobotId, Timestamp, Verdict, WaitReason};
+use crate::domain::{AttemptOutcome, GroupName, Platform, RobotId, Timestamp, Verdict, WaitReason};
 
 /// The right to make one attempt. Dropped without a verdict, it counts as sent if the message had
 /// left.
@@ -102,15 +101,16 @@ impl Permit {
         Ok(())
     }
 
-    /// Returns the permit with the attempt's verdict, after [`Permit::mark_sent`].
+    /// Returns the permit with the attempt's answer, after [`Permit::mark_sent`].
     #[must_use]
-    pub fn finish(mut self, verdict: Verdict, took: Duration) -> PaceChanges {
+    pub fn finish(mut self, answer: &AttemptOutcome, took: Duration) -> PaceChanges {
         self.stage = PermitStage::Returned;
         if let Some(host) = self.host.take() {
-            host.finish(Answered { took, heard: !matches!(verdict, Verdict::TryAgain { .. }) });
+            let heard = !matches!(answer.verdict, Verdict::TryAgain { .. });
+            host.finish(Answered { took, heard });
         }
-        let end = Finish {
-            verdict: Some(verdict),
+        let end = AttemptEnd {
+            answer: Some(answer),
             took: Some(took),
             next_part_pending: self.next_part_pending,
         };
@@ -123,8 +123,11 @@ impl Drop for Permit {
         match self.stage {
             PermitStage::Granted => self.pace.refund(self.robot, self.group.as_ref()),
             PermitStage::Left => {
-                let end =
-                    Finish { verdict: None, took: None, next_part_pending: self.next_part_pending };
+                let end = AttemptEnd {
+                    answer: None,
+                    took: None,
+                    next_part_pending: self.next_part_pending,
+                };
                 let _ = self.pace.finish(self.robot, self.platform, self.group.as_ref(), &end);
             }
             PermitStage::Returned => (),

@@ -8,12 +8,13 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    hash::Hash,
     sync::Arc,
 };
 
 use futures_util::future::Either;
 
-use super::{AppendFailed, Hold, Pace, PaceLogUnavailable, PaceRecord, slot_schedule::Slot};
+use super::{AppendFailed, Pace, PaceLogUnavailable, PaceRecord, slot_schedule::Slot};
 use crate::{
     domain::{Platform, RobotId, Timestamp},
     port::PortFuture,
@@ -50,7 +51,9 @@ impl Pace {
     /// until now.
     pub fn restore(&self, records: impl IntoIterator<Item = PaceRecord>) {
         let now = self.now();
-        let (mut sent, mut holds) = (HashMap::<RobotId, RestoredRobot>::new(), HashMap::new());
+        let mut sent = HashMap::<RobotId, RestoredRobot>::new();
+        let (mut holds, mut outages, mut healths) =
+            (HashMap::new(), HashMap::new(), HashMap::new());
         // A slot may be recorded twice, and urgent slots are not in order with the others.
         let mut slots = BTreeMap::new();
         for record in records {
@@ -72,11 +75,18 @@ impl Pace {
                 PaceRecord::SlotReserved { robot, platform, slot, reason } if slot > now => {
                     slots.insert((robot, slot), (platform, reason));
                 }
-                PaceRecord::HoldStarted { robot, platform, at, cause, until, wait } => {
-                    newest(&mut holds, robot, (platform, at, Some(Hold { cause, until, wait })));
+                PaceRecord::HoldStarted { robot, platform, at, hold } => {
+                    newest(&mut holds, robot, at, Some((platform, hold)));
                 }
-                PaceRecord::HoldEnded { robot, platform, at } => {
-                    newest(&mut holds, robot, (platform, at, None))
+                PaceRecord::HoldEnded { robot, at, .. } => newest(&mut holds, robot, at, None),
+                PaceRecord::OutageStarted { platform, at, hold } => {
+                    newest(&mut outages, platform, at, Some(hold));
+                }
+                PaceRecord::OutageEnded { platform, at } => {
+                    newest(&mut outages, platform, at, None);
+                }
+                PaceRecord::HealthChanged { robot, platform, at, health } => {
+                    newest(&mut healths, robot, at, Some((platform, health)));
                 }
                 PaceRecord::QuotaUsed { group, month, used, refused_until } => {
                     self.0.groups().restore(
@@ -102,12 +112,14 @@ impl Pace {
                 self.0.append(&PaceRecord::AttemptEnded { robot, platform, at: now });
             }
         }
-        for (robot, (platform, _, hold)) in holds {
-            if let Some(hold) = hold {
-                self.0.with_queue(robot, platform, |queue, now, rules| {
-                    queue.restore_hold(hold, now, rules)
-                });
-            }
+        for (robot, (platform, hold)) in known(holds) {
+            self.0.with_queue(robot, platform, |queue, now, rules| {
+                queue.restore_hold(hold, now, rules)
+            });
+        }
+        known(outages).for_each(|(platform, hold)| self.0.restore_outage(platform, hold));
+        for (robot, (platform, health)) in known(healths) {
+            self.0.restore_health(robot, platform, *health);
         }
     }
 
@@ -150,7 +162,7 @@ impl Pace {
             }
         };
         let mut noted = Ok(());
-        self.0.retain(|robot, queue, _| {
+        self.0.retain(|robot, queue, _, _| {
             let platform = queue.platform();
             let (in_flight, slots, hold) = queue.snapshot(now);
             let begun =
@@ -158,14 +170,7 @@ impl Pace {
             let booked = slots.into_iter().map(|Slot { at: slot, reason }| {
                 PaceRecord::SlotReserved { robot, platform, slot, reason }
             });
-            let held = hold.map(|Hold { cause, until, wait }| PaceRecord::HoldStarted {
-                robot,
-                platform,
-                at: now,
-                cause,
-                until,
-                wait,
-            });
+            let held = hold.map(|hold| PaceRecord::HoldStarted { robot, platform, at: now, hold });
             let mut records = begun.chain(booked).chain(held);
             if noted.is_ok() {
                 noted = records.try_for_each(|record| append(&record));
@@ -173,6 +178,18 @@ impl Pace {
             true
         });
         noted?;
+        let mut noted = Ok(());
+        self.0.retain_known(|robot, known| {
+            let (platform, health) = (known.platform, Box::new(known.health.clone()));
+            if noted.is_ok() {
+                noted = append(&PaceRecord::HealthChanged { robot, platform, at: now, health });
+            }
+            true
+        });
+        noted?;
+        self.0.keep_outages(|platform, hold| {
+            append(&PaceRecord::OutageStarted { platform, at: now, hold })
+        })?;
         let mut groups = self.0.groups();
         for group in groups.names() {
             let (month, used, refused_until) = groups.spent(&group, self.0.timeline.wall_now());
@@ -189,12 +206,17 @@ impl Pace {
     }
 }
 
-/// The platform of a robot, when its hold was recorded, and the hold.
-type KnownHold = (Platform, Timestamp, Option<Hold>);
+/// The newest record of each thing, with its time. `None` if it has ended.
+type Newest<K, V> = HashMap<K, (Timestamp, Option<V>)>;
 
 /// Keeps the newest record: a checkpoint may repeat an older one.
-fn newest(holds: &mut HashMap<RobotId, KnownHold>, robot: RobotId, known: KnownHold) {
-    if holds.get(&robot).is_none_or(|(_, since, _)| *since <= known.1) {
-        holds.insert(robot, known);
+fn newest<K: Eq + Hash, V>(records: &mut Newest<K, V>, of: K, at: Timestamp, record: Option<V>) {
+    if records.get(&of).is_none_or(|(since, _)| *since <= at) {
+        records.insert(of, (at, record));
     }
+}
+
+/// The records of what has not ended.
+fn known<K, V>(records: Newest<K, V>) -> impl Iterator<Item = (K, V)> {
+    records.into_iter().filter_map(|(of, (_, record))| Some((of, record?)))
 }

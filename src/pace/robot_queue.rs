@@ -27,10 +27,12 @@ use tokio::sync::{Notify, oneshot};
 use self::coalescing::CoalescingState;
 pub(super) use self::{
     admission::{Admission, AdmissionBounds},
-    finish::{Finish, Requeue},
+    finish::{Finish, Finished, Requeue},
 };
 use super::{
-    CoalescedDelivery, CoalescedOutcome, Deferral, HealthPolicy, Hold, PlatformQuota,
+    BreakerPolicy, CoalescedDelivery, CoalescedOutcome, Deferral, HealthPolicy, Hold,
+    PlatformQuota,
+    outage::Outage,
     slot_schedule::{Slot, SlotSchedule},
     window::Window,
 };
@@ -42,6 +44,9 @@ use crate::domain::{
 pub(super) struct PacingLimits<'a> {
     pub(super) quota: &'a PlatformQuota,
     pub(super) health: &'a HealthPolicy,
+    pub(super) breaker: &'a BreakerPolicy,
+    /// The outage of the robot's platform.
+    pub(super) outage: &'a Outage,
     /// The longest wait of a new delivery in memory.
     pub(super) hold_max: Duration,
     /// The longest wait in memory of a delivery that comes back and has a memory permit.
@@ -168,6 +173,11 @@ pub(super) struct RobotQueue {
     hold: Option<Hold>,
     /// The known numbers of deliveries that wait in the broker.
     waiting_in_broker: WaitCounts,
+    /// Its message was the last to probe during the outage of its platform.
+    probed_in_vain: bool,
+    /// When the last known delivery without a slot of its own is due: a retry, or the next part of
+    /// a message.
+    retry_until: Timestamp,
     coalescing: Option<Box<CoalescingState>>,
 }
 
@@ -189,6 +199,8 @@ impl RobotQueue {
             consecutive_refusals: 0,
             hold: None,
             waiting_in_broker: WaitCounts::default(),
+            probed_in_vain: false,
+            retry_until: Timestamp::default(),
             coalescing: None,
         }
     }
@@ -205,7 +217,7 @@ impl RobotQueue {
         else {
             return PollResult::Woken;
         };
-        if let Some(hold) = self.hold
+        if let Some(hold) = self.effective_hold(rules)
             && hold.until > now
         {
             let (wanted, estimate) = (self.wanted(key, now), self.estimate(now, key, rules));
@@ -213,8 +225,7 @@ impl RobotQueue {
             if at.since(now) > rules.early_max {
                 self.cancel_wait(key);
                 if !key.whole {
-                    let later = Deferral { due: at, slot: Some(key.slot), reason };
-                    return PollResult::Deferred(later, None);
+                    return PollResult::Deferred(self.wait_in_broker(key, at, reason), None);
                 }
                 let wait = Postponement { wanted, at, has_slot: wanted > now, reason };
                 let (later, booked) = self.postpone(now, key, wait, rules);
@@ -233,6 +244,8 @@ impl RobotQueue {
             return PollResult::WaitUntil(wanted);
         }
         match self.opens_at(now, rules) {
+            // Another robot's message has begun to probe, so the next poll waits for it.
+            Some(at) if at <= now && !rules.outage.admits(now) => self.poll(now, key, rules),
             Some(at) if at <= now => {
                 let position = self.grant(now, key.slot);
                 let gone = self.waiters.remove(&key);
@@ -263,6 +276,9 @@ impl RobotQueue {
             if self.window.in_flight() > 0 {
                 return None;
             }
+        }
+        if let Some(opens) = rules.outage.opens_at(now, self.probed_in_vain) {
+            return Some(opens);
         }
         let free = self.window.free_at(now, rules.quota)?;
         if !rules.quota.is_limited() || rules.order_gap.is_zero() {
@@ -298,7 +314,7 @@ impl RobotQueue {
     /// that share a slot to be coalesced count as one.
     fn estimate(&mut self, now: Timestamp, key: QueueKey, rules: &PacingLimits<'_>) -> Timestamp {
         let free = self.window.free_at(now, rules.quota).unwrap_or(now);
-        let base = free.max(self.hold.map_or(now, |hold| hold.until));
+        let base = free.max(self.effective_hold(rules).map_or(now, |hold| hold.until));
         let Some(longest) = rules.quota.longest() else { return base };
         let (mut ahead, mut bundle) = (0_u32, None);
         for (before, waiter) in self.waiters.range(..key) {
@@ -320,8 +336,9 @@ impl RobotQueue {
     /// in the order.
     fn wait_in_broker(&mut self, key: QueueKey, at: Timestamp, reason: WaitReason) -> Deferral {
         let slot = (key.slot != Timestamp::default()).then_some(key.slot);
-        if slot.is_some() {
-            self.count_in_broker(reason);
+        match slot.filter(|_| key.whole) {
+            Some(_) => self.count_in_broker(reason),
+            None => self.count_retry(at, reason),
         }
         Deferral { due: at, slot, reason }
     }
@@ -341,16 +358,23 @@ impl RobotQueue {
             self.delay(at.since(wanted), now);
             return (Deferral { due: at, slot: Some(key.slot), reason }, None);
         }
+        let held_until = self.effective_hold(rules).map_or(now, |hold| hold.until);
         let plan = if key.class == Priority::Urgent { &mut self.urgent } else { &mut self.others };
         let (free, _) = plan.next(now, &mut self.window, rules.quota, self.answer_time);
-        let at = free.max(self.hold.map_or(now, |hold| hold.until)).max(wanted);
+        let at = free.max(held_until).max(wanted);
         plan.reserve(Slot { at, reason }, rules.quota);
         (Deferral { due: at, slot: Some(at.before(self.hold_offset)), reason }, Some(at))
     }
 
     /// Why a delivery waits that can leave at `at`. `floor` is the end of a used-up month.
-    fn wait_reason(&self, now: Timestamp, at: Timestamp, floor: Timestamp) -> WaitReason {
-        match self.hold {
+    fn wait_reason(
+        &self,
+        now: Timestamp,
+        at: Timestamp,
+        floor: Timestamp,
+        rules: &PacingLimits<'_>,
+    ) -> WaitReason {
+        match self.effective_hold(rules) {
             _ if floor > now && at <= floor => WaitReason::MonthlyBudget,
             Some(hold) if hold.until > now => WaitReason::Hold(hold.cause),
             _ if at <= now => WaitReason::Order,
@@ -365,7 +389,7 @@ impl RobotQueue {
         self.others.shift_later(by, now);
     }
 
-    fn wake_first(&self) {
+    pub(super) fn wake_first(&self) {
         if let Some((_, first)) = self.waiters.first_key_value() {
             first.handle.call.notify_one();
         }

@@ -3,8 +3,11 @@
 //! Owns which lock protects which robot, and that the pacer's records are written under the lock of
 //! what they describe.
 //!
-//! Not here: the decisions about one robot (`robot_queue.rs`), one host (`host.rs`) and one
-//! organisation (`monthly_quota.rs`).
+//! Not here: the beginning and the end of an attempt (`robot_queues/attempts.rs`), the decisions
+//! about one robot (`robot_queue.rs`), one host (`host.rs`) and one organisation
+//! (`monthly_quota.rs`).
+
+mod attempts;
 
 use std::{
     collections::HashMap,
@@ -15,26 +18,38 @@ use std::{
 use arc_swap::ArcSwap;
 use futures_util::future::Either;
 
+pub(super) use self::attempts::AttemptEnd;
 use super::{
-    AppendFailed, EndedHold, Hold, PaceChanges, PaceLog, PaceRecord, PaceSettings, Resume,
+    Hold, PaceLog, PaceRecord, PaceSettings, RobotHealth,
     admission_request::{AdmissionRequest, QueuePosition},
     host::{Host, HostLimits, HostRequest},
     monotonic_clock::MonotonicWallClock,
-    monthly_quota::{Allowance, Groups, UsageChange},
-    robot_queue::{Finish, PacingLimits, RobotQueue},
+    monthly_quota::{Allowance, Groups},
+    outage::Outage,
+    robot_health::KnownRobot,
+    robot_queue::{PacingLimits, RobotQueue},
 };
-use crate::domain::{GroupName, Platform, PlatformMap, RobotId, Timestamp, Verdict, WaitReason};
+use crate::domain::{GroupName, Platform, PlatformMap, RobotId, Timestamp};
 
 /// The number of locks. With 64 of them, two cores rarely contend for one.
 const SHARDS: usize = 64;
 
-type Shard = Mutex<HashMap<RobotId, RobotQueue>>;
+type Shard = Mutex<Robots>;
+
+/// The robots behind one lock.
+#[derive(Default)]
+struct Robots {
+    queues: HashMap<RobotId, RobotQueue>,
+    /// The robots that were tried in the last day. A queue lives shorter.
+    known: HashMap<RobotId, KnownRobot>,
+}
 
 pub(super) struct RobotQueues {
     settings: ArcSwap<PaceSettings>,
     pub(super) timeline: MonotonicWallClock,
     /// The host of each platform. Platforms at one address share a host.
     hosts: ArcSwap<PlatformMap<Host>>,
+    outages: PlatformMap<Outage>,
     shards: Vec<Shard>,
     groups: Mutex<Groups>,
     pub(super) pace_log: Arc<dyn PaceLog>,
@@ -49,6 +64,7 @@ impl RobotQueues {
         Self {
             timeline,
             hosts: ArcSwap::from_pointee(hosts(&settings)),
+            outages: PlatformMap::default(),
             shards: (0..SHARDS).map(|_| Shard::default()).collect(),
             groups: Mutex::new(Groups::new(settings.groups.clone())),
             pace_log,
@@ -77,9 +93,9 @@ impl RobotQueues {
         act: impl FnOnce(&mut RobotQueue, Timestamp, &PacingLimits<'_>) -> T,
     ) -> T {
         let settings = self.settings.load();
-        let mut lanes = self.shard(robot);
-        let queue = lanes.entry(robot).or_insert_with(|| RobotQueue::new(platform));
-        act(queue, self.timeline.now(), &rules(&settings, platform))
+        let mut robots = self.shard(robot);
+        let queue = robots.queues.entry(robot).or_insert_with(|| RobotQueue::new(platform));
+        act(queue, self.timeline.now(), &self.rules(&settings, platform))
     }
 
     /// Calls `act` with the robot's queue, if there is one.
@@ -89,10 +105,10 @@ impl RobotQueues {
         act: impl FnOnce(&mut RobotQueue, Timestamp, &PacingLimits<'_>) -> T,
     ) -> Option<T> {
         let settings = self.settings.load();
-        let mut lanes = self.shard(robot);
-        let queue = lanes.get_mut(&robot)?;
+        let mut robots = self.shard(robot);
+        let queue = robots.queues.get_mut(&robot)?;
         let platform = queue.platform();
-        Some(act(queue, self.timeline.now(), &rules(&settings, platform)))
+        Some(act(queue, self.timeline.now(), &self.rules(&settings, platform)))
     }
 
     /// Calls `request` with the limits for a robot that has no queue.
@@ -101,27 +117,70 @@ impl RobotQueues {
         platform: Platform,
         request: impl FnOnce(&PacingLimits<'_>) -> T,
     ) -> T {
-        request(&rules(&self.settings.load(), platform))
+        request(&self.rules(&self.settings.load(), platform))
     }
 
-    /// Calls `act` with each queue, one lock at a time, and removes those for which it returns
-    /// `false`.
-    pub(super) fn retain(
-        &self,
-        mut act: impl FnMut(RobotId, &mut RobotQueue, &PacingLimits<'_>) -> bool,
-    ) {
+    /// Calls `act` with each queue and the robot's health, one lock at a time, and removes the
+    /// queues for which it returns `false`.
+    pub(super) fn retain<F>(&self, mut act: F)
+    where
+        F: FnMut(RobotId, &mut RobotQueue, Option<&RobotHealth>, &PacingLimits<'_>) -> bool,
+    {
         let settings = self.settings.load();
         for shard in &self.shards {
-            let mut lanes = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            let before = lanes.len();
-            lanes.retain(|robot, queue| {
+            let mut robots = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let Robots { queues, known } = &mut *robots;
+            let before = queues.len();
+            queues.retain(|robot, queue| {
                 let platform = queue.platform();
-                act(*robot, queue, &rules(&settings, platform))
+                let health = known.get(robot).map(|known| &known.health);
+                act(*robot, queue, health, &self.rules(&settings, platform))
             });
-            if lanes.len() * 2 < before {
-                lanes.shrink_to_fit();
+            if queues.len() * 2 < before {
+                queues.shrink_to_fit();
             }
         }
+    }
+
+    /// Calls `act` with each robot whose health is known, one lock at a time, and removes those for
+    /// which it returns `false`.
+    pub(super) fn retain_known(&self, mut act: impl FnMut(RobotId, &KnownRobot) -> bool) {
+        for shard in &self.shards {
+            let mut robots = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            robots.known.retain(|robot, known| act(*robot, known));
+        }
+    }
+
+    /// The hold of a platform most of whose robots fail.
+    pub(super) fn outage(&self, platform: Platform) -> Option<Hold> {
+        self.outages.get(platform).hold()
+    }
+
+    pub(super) fn restore_outage(&self, platform: Platform, hold: Hold) {
+        let breaker = self.settings.load().breaker;
+        self.outages.get(platform).restore(hold, self.timeline.now(), &breaker);
+    }
+
+    /// Restores the health of a robot, unless it was tried meanwhile.
+    pub(super) fn restore_health(&self, robot: RobotId, platform: Platform, health: RobotHealth) {
+        let restored = || KnownRobot::new(platform, health);
+        self.shard(robot).known.entry(robot).or_insert_with(restored);
+    }
+
+    /// Calls `record` with each outage, under its lock.
+    pub(super) fn keep_outages<E>(
+        &self,
+        mut record: impl FnMut(Platform, Hold) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut kept = Ok(());
+        for (platform, outage) in self.outages.iter() {
+            outage.keep(|hold| {
+                if kept.is_ok() {
+                    kept = record(platform, *hold);
+                }
+            });
+        }
+        kept
     }
 
     pub(super) fn host(&self, platform: Platform) -> Host {
@@ -174,116 +233,6 @@ impl RobotQueues {
         }
     }
 
-    /// Records that a message is about to be sent. The locks are released before the wait for the
-    /// records.
-    pub(super) async fn mark_sent(
-        &self,
-        robot: RobotId,
-        platform: Platform,
-        group: Option<&GroupName>,
-        next_part_pending: bool,
-    ) -> Result<(), AppendFailed> {
-        let charged = group.map(|group| {
-            // Appended under the lock, because the last record wins.
-            let mut groups = self.groups();
-            let (month, used, refused_until) = groups.spent(group, self.timeline.wall_now());
-            let group = group.clone();
-            self.pace_log.append(&PaceRecord::QuotaUsed { group, month, used, refused_until })
-        });
-        let started = self.is_limited(platform).then(|| {
-            let at = self.timeline.now();
-            self.pace_log.append(&PaceRecord::AttemptStarted { robot, platform, at })
-        });
-        for appended in charged.into_iter().chain(started) {
-            appended.await?;
-        }
-        self.with_existing(robot, |queue, now, _| queue.mark_sent(now, next_part_pending));
-        Ok(())
-    }
-
-    pub(super) fn refund(&self, robot: RobotId, group: Option<&GroupName>) {
-        self.with_existing(robot, |queue, _, _| queue.refund());
-        if let Some(group) = group {
-            self.groups().refund(group);
-        }
-    }
-
-    pub(super) fn finish(
-        &self,
-        robot: RobotId,
-        platform: Platform,
-        group: Option<&GroupName>,
-        end: &Finish,
-    ) -> PaceChanges {
-        let now = self.timeline.now();
-        if self.is_limited(platform) {
-            self.append(&PaceRecord::AttemptEnded { robot, platform, at: now });
-        }
-        let finished = self.with_existing(robot, |queue, now, rules| {
-            queue.finish(now, end, group.is_some(), rules)
-        });
-        let finished = finished.unwrap_or_default();
-        self.append_hold(robot, platform, finished.held.as_ref(), finished.lifted.is_some(), now);
-        let mut changes = PaceChanges {
-            held: finished.held,
-            was_held: finished.was_held,
-            lifted: finished.lifted,
-            resume: finished.resume,
-            ..PaceChanges::default()
-        };
-        if let Some(group) = group {
-            self.count(group, end.verdict, &mut changes);
-        }
-        changes
-    }
-
-    pub(super) fn release(&self, robot: RobotId) -> Option<EndedHold> {
-        let (ended, platform) =
-            self.with_existing(robot, |queue, now, _| (queue.release(now), queue.platform()))?;
-        self.append_hold(robot, platform, None, ended.is_some(), self.timeline.now());
-        ended
-    }
-
-    fn count(&self, group: &GroupName, verdict: Option<Verdict>, changes: &mut PaceChanges) {
-        let now = self.timeline.wall_now();
-        let (UsageChange { warning, spent_until }, refused_until) = {
-            let mut groups = self.groups();
-            let counted = groups.finish(group, now, verdict);
-            let (month, used, refused_until) = groups.spent(group, now);
-            self.append(&PaceRecord::QuotaUsed {
-                group: group.clone(),
-                month,
-                used,
-                refused_until,
-            });
-            (counted, refused_until)
-        };
-        changes.budget_warning = warning.map(|(used, monthly)| (group.clone(), used, monthly));
-        changes.budget_spent = spent_until.map(|until| (group.clone(), until));
-        if matches!(verdict, Some(Verdict::BudgetSpent { .. })) {
-            let resume = |until| Resume {
-                at: self.timeline.at_wall(until),
-                reason: WaitReason::MonthlyBudget,
-            };
-            changes.resume = refused_until.map(resume);
-        }
-    }
-
-    fn append_hold(
-        &self,
-        robot: RobotId,
-        platform: Platform,
-        held: Option<&Hold>,
-        lifted: bool,
-        at: Timestamp,
-    ) {
-        if let Some(Hold { cause, until, wait }) = held.copied() {
-            self.append(&PaceRecord::HoldStarted { robot, platform, at, cause, until, wait });
-        } else if lifted {
-            self.append(&PaceRecord::HoldEnded { robot, platform, at });
-        }
-    }
-
     /// How long a sent message counts for a robot of this platform; `None` if its robots have no
     /// limit.
     pub(super) fn remembers(&self, platform: Platform) -> Option<Duration> {
@@ -296,11 +245,23 @@ impl RobotQueues {
         self.settings.load().quotas.get(platform).is_limited()
     }
 
+    fn rules<'a>(&'a self, settings: &'a PaceSettings, platform: Platform) -> PacingLimits<'a> {
+        PacingLimits {
+            quota: settings.quotas.get(platform),
+            health: &settings.health,
+            breaker: &settings.breaker,
+            outage: self.outages.get(platform),
+            hold_max: settings.limits.hold_max,
+            early_max: settings.limits.early_max,
+            order_gap: settings.limits.order_gap,
+        }
+    }
+
     #[expect(
         clippy::indexing_slicing,
         reason = "the index is taken modulo the length, and the length is SHARDS"
     )]
-    fn shard(&self, robot: RobotId) -> MutexGuard<'_, HashMap<RobotId, RobotQueue>> {
+    fn shard(&self, robot: RobotId) -> MutexGuard<'_, Robots> {
         // The id is a keyed hash, so each of its bytes is evenly distributed.
         let shard = &self.shards[usize::from(robot.as_bytes()[0]) % self.shards.len()];
         shard.lock().unwrap_or_else(PoisonError::into_inner)
@@ -324,15 +285,5 @@ fn limits(settings: &PaceSettings, host: &str) -> HostLimits {
         rate_per_second: here.filter_map(|(_, quota)| quota.rate_per_second).min(),
         in_flight_max: settings.limits.in_flight_max,
         hold_max: settings.limits.hold_max,
-    }
-}
-
-fn rules(settings: &PaceSettings, platform: Platform) -> PacingLimits<'_> {
-    PacingLimits {
-        quota: settings.quotas.get(platform),
-        health: &settings.health,
-        hold_max: settings.limits.hold_max,
-        early_max: settings.limits.early_max,
-        order_gap: settings.limits.order_gap,
     }
 }

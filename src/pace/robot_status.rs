@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use super::Hold;
-use crate::domain::{Platform, RobotId, WaitCounts, WaitReason};
+use super::{Hold, MonotonicWallClock, RobotHealth};
+use crate::domain::{Platform, RobotId, Timestamp, WaitCounts, WaitReason};
 
 /// The state of one robot.
 #[derive(Clone, Debug)]
@@ -31,12 +31,35 @@ pub struct RobotStatus {
     /// Why the robot gets nothing: its hold, else the most frequent reason. `None` if it has no
     /// hold and none waits.
     pub wait_reason: Option<WaitReason>,
-    /// How long until the last of them can leave; zero if none waits.
-    pub drained_in: Duration,
-    /// The hold and the length of its last wait, until the robot accepts a message again.
+    /// How long until the last of them can leave; zero if none waits. `None` if that is unknown,
+    /// because nothing gets through to the robot.
+    pub drained_in: Option<Duration>,
+    /// The hold of the robot or of its platform, and the length of its last wait, until the robot
+    /// accepts a message again.
     pub hold: Option<Hold>,
     /// How much longer nothing is sent to it.
     pub held_for: Option<Duration>,
+    /// When the hold began, by the wall clock.
+    pub held_since: Option<Timestamp>,
+    /// What its attempts have shown, by the wall clock; `None` if none is known.
+    pub health: Option<RobotHealth>,
+    /// The share of the attempts of the last hour that were accepted, from 0 to 1; `None` without
+    /// any.
+    pub success_share: Option<f64>,
+}
+
+impl RobotStatus {
+    /// The status with all times by the wall clock.
+    pub(super) fn by_wall_clock(mut self, timeline: &MonotonicWallClock) -> Self {
+        let wall = |at: &mut Timestamp| *at = timeline.wall_at(*at);
+        self.held_since.iter_mut().for_each(wall);
+        if let Some(health) = &mut self.health {
+            health.last_success.iter_mut().for_each(wall);
+            health.run.iter_mut().for_each(|run| wall(&mut run.since));
+            health.last_failure.iter_mut().for_each(|failure| wall(&mut failure.at));
+        }
+        self
+    }
 }
 
 /// A hold that an operator has ended.

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{GroupSettings, HealthPolicy, PlatformQuota};
+use super::{BreakerPolicy, GroupSettings, HealthPolicy, PlatformQuota};
 use crate::{
     domain::{GroupName, PlatformMap},
     settings::{duration, number, section, some_duration},
@@ -46,6 +46,8 @@ pub struct PaceSettings {
     pub hosts: PlatformMap<String>,
     /// When a robot that refuses for a reason other than speed is put on hold.
     pub health: HealthPolicy,
+    /// When a robot or a platform whose attempts get no usable answer is put on hold.
+    pub breaker: BreakerPolicy,
     /// The organisations with a monthly quota.
     pub groups: BTreeMap<GroupName, GroupSettings>,
 }

@@ -6,8 +6,12 @@
 
 use std::time::Duration;
 
-use super::{GroupStatus, Pace, RobotStatus, monthly_quota::Allowance, robot_queue::RobotQueue};
-use crate::domain::{GroupName, HoldCounts, Platform, PlatformMap, RobotId, WaitReason};
+use super::{
+    GroupStatus, Pace, RobotStatus,
+    monthly_quota::Allowance,
+    robot_queue::{PacingLimits, RobotQueue},
+};
+use crate::domain::{GroupName, HoldCounts, Platform, PlatformMap, RobotId, Timestamp, WaitReason};
 
 /// The sums over all robots of one platform, from one sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,12 +23,23 @@ pub struct PlatformSummary {
     pub waiting: u64,
     /// The waiting deliveries of robots on hold, by cause.
     pub waiting_held: HoldCounts,
-    /// How long until the last of them can leave; zero if none waits.
+    /// How long until the last of them can leave, as far as that is known; zero if none waits.
     pub drained_in: Duration,
+    /// Whether the platform is held as a whole, because most of its robots fail.
+    pub outage: bool,
     /// The attempts in flight.
     pub in_flight: u64,
     /// The current limit of attempts in flight.
     pub in_flight_limit: u32,
+}
+
+/// A platform that is held as a whole, because most of its robots fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlatformOutage {
+    /// The platform.
+    pub platform: Platform,
+    /// Since when its robots fail, by the wall clock.
+    pub since: Timestamp,
 }
 
 /// The estimate for new messages.
@@ -50,7 +65,7 @@ impl PlatformSummary {
             }
             None => self.waiting += u64::from(robot.waiting),
         }
-        self.drained_in = self.drained_in.max(robot.drained_in);
+        self.drained_in = self.drained_in.max(robot.drained_in.unwrap_or_default());
         self.in_flight += u64::from(robot.in_flight);
     }
 }
@@ -66,21 +81,14 @@ impl Pace {
         urgent: bool,
         messages: u32,
     ) -> SendEstimate {
-        let (now, known) = (
-            self.now(),
-            self.0.with_existing(robot, |queue, now, rules| {
-                (queue.send_estimate(now, urgent, messages, rules), queue.hold_at(now))
-            }),
-        );
-        let (first, last, hold) = match known {
-            Some(((first, last), hold)) => (first, last, hold),
-            None => {
-                let (first, last) = self.0.with_limits(platform, |rules| {
-                    RobotQueue::new(platform).send_estimate(now, urgent, messages, rules)
-                });
-                (first, last, None)
-            }
+        let now = self.now();
+        let estimate = |queue: &RobotQueue, rules: &PacingLimits<'_>| {
+            (queue.send_estimate(now, urgent, messages, rules), queue.hold_at(now, rules))
         };
+        let known = self.0.with_existing(robot, |queue, _, rules| estimate(queue, rules));
+        let ((first, last), hold) = known.unwrap_or_else(|| {
+            self.0.with_limits(platform, |rules| estimate(&RobotQueue::new(platform), rules))
+        });
         let (floor, out_of_budget) = match group.map(|group| self.0.allowance(group, false)) {
             None | Some(Allowance::Open) => (now, false),
             Some(Allowance::Until(due)) => (due, false),
@@ -102,13 +110,26 @@ impl Pace {
     /// The robots with any state, the busiest first.
     #[must_use]
     pub fn robots(&self) -> Vec<RobotStatus> {
-        let (now, mut robots) = (self.now(), Vec::new());
-        self.0.retain(|robot, queue, rules| {
-            robots.push(queue.status(robot, now, rules));
+        let (now, mut robots) = (self.now(), Vec::<RobotStatus>::new());
+        self.0.retain(|robot, queue, health, rules| {
+            robots.push(queue.status(robot, now, health, rules));
             true
         });
+        let timeline = &self.0.timeline;
+        let mut robots: Vec<_> =
+            robots.into_iter().map(|robot| robot.by_wall_clock(timeline)).collect();
         robots.sort_by_key(|robot| std::cmp::Reverse((robot.waiting, robot.used)));
         robots
+    }
+
+    /// The platforms that are held as a whole.
+    #[must_use]
+    pub fn outages(&self) -> Vec<PlatformOutage> {
+        let outage = |platform| {
+            let hold = self.0.outage(platform)?;
+            Some(PlatformOutage { platform, since: self.0.timeline.wall_at(hold.since) })
+        };
+        Platform::ALL.into_iter().filter_map(outage).collect()
     }
 
     /// The organisations with a monthly quota, and those that deliveries have named.
@@ -121,16 +142,19 @@ impl Pace {
     /// visits each robot.
     pub fn evict_idle_and_summarise(&self) -> PlatformMap<PlatformSummary> {
         let (now, mut summary) = (self.now(), PlatformMap::<PlatformSummary>::default());
-        self.0.retain(|robot, queue, rules| {
+        self.0.retain(|robot, queue, health, rules| {
             if queue.is_idle(now, rules) {
                 return false;
             }
-            summary.get_mut(queue.platform()).add(&queue.status(robot, now, rules));
+            queue.forget_returned(now);
+            summary.get_mut(queue.platform()).add(&queue.status(robot, now, health, rules));
             true
         });
+        self.0.retain_known(|_, known| !known.health.is_forgotten(now));
         self.0.evict_idle_hosts();
         for (platform, summary) in summary.iter_mut() {
             summary.in_flight_limit = self.0.in_flight_limit(platform);
+            summary.outage = self.0.outage(platform).is_some();
         }
         summary
     }

@@ -5,6 +5,7 @@
 //!
 //! Not here: tests of single parts (in their files), and hours of mixed traffic (`tests/sim/`).
 
+mod breaker;
 mod holds;
 mod order;
 mod overflow;
@@ -84,12 +85,17 @@ fn settings(windows: &[(u32, u64)], penalty: (u64, u64)) -> PaceSettings {
         quotas: PlatformMap::from_fn(|_| quota.clone()),
         hosts: PlatformMap::from_fn(|platform| platform.to_string()),
         health: HealthPolicy { probe_max: seconds(240), ..HealthPolicy::by_default().unwrap() },
+        breaker: BreakerPolicy::by_default().unwrap(),
         groups: BTreeMap::new(),
     }
 }
 
 fn limits() -> PaceLimits {
     PaceLimits { order_gap: Duration::ZERO, ..PaceLimits::by_default().unwrap() }
+}
+
+fn answer(verdict: Verdict) -> AttemptOutcome {
+    AttemptOutcome::new(verdict, "code", "detail")
 }
 
 fn with(settings: PaceSettings) -> Pace {
@@ -191,7 +197,7 @@ impl Asking {
     }
 
     async fn sent(&self, pace: &Pace, verdict: Verdict) -> PaceChanges {
-        self.go(pace).await.finish(verdict, Duration::ZERO)
+        self.go(pace).await.finish(&answer(verdict), Duration::ZERO)
     }
 
     async fn later(&self, pace: &Pace) -> Deferral {

@@ -159,10 +159,12 @@ impl Pipeline {
             let ticket = parts.pace.enqueue(&admission_request(delivery, recipient, position));
             NextMessage { position, ticket, delivered_part, coalesced: Vec::new() }
         });
-        let changes = permit.finish(answer.verdict, took);
+        let changes = permit.finish(&answer, took);
         events::PaceChanged {
             platform: delivery.platform,
             robot: delivery.robot,
+            topic: &delivery.event.topic,
+            name: subscription.private.name.as_deref().unwrap_or_default(),
             changes: &changes,
             answer: &answer,
         }
@@ -292,7 +294,13 @@ impl Pipeline {
         }
         let now = self.parts.clock.now();
         let resume = settle::ResumePosition { at: resume.at, slot, reason: resume.reason };
-        settle::decide(delivery, answer, &self.parts.retry, now, resume, rand::random())
+        let settlement =
+            settle::decide(delivery, answer, &self.parts.retry, now, resume, rand::random());
+        if let Settlement::Retried { until, reason } = settlement {
+            let pace = &self.parts.pace;
+            pace.count_retry(delivery.robot, pace.timeline().at_wall(until), reason);
+        }
+        settlement
     }
 
     /// The settlement of a delivery whose task panicked.

@@ -12,10 +12,11 @@ use super::{
     early::EarlyPermit, readdress::unreadable,
 };
 use crate::{
-    domain::{Delivery, OverflowPolicy, Settlement, Timestamp, Verdict, WaitReason},
+    domain::{Delivery, HoldCause, OverflowPolicy, Settlement, Timestamp, Verdict, WaitReason},
     fanout::Recipient,
     pace::{
-        AdmissionRequest, CoalescedOutcome, PaceDecision, QueuePosition, Ticket, notify_deferred,
+        AdmissionRequest, CoalescedOutcome, Deferral, PaceDecision, QueuePosition, Ticket,
+        notify_deferred,
     },
     settle::{self, AckTracker, ProgressMark},
     telemetry::events,
@@ -261,9 +262,7 @@ impl Pipeline {
         turn: PaceDecision,
     ) -> Result<Settlement, Unsettled> {
         match turn {
-            PaceDecision::Deferred(later) => {
-                Ok(settle::defer(delivery, self.wall(later.due), later.slot, later.reason))
-            }
+            PaceDecision::Deferred(later) => Ok(self.defer_until_turn(delivery, later)),
             PaceDecision::Coalesced(hear) => Ok(match hear.await {
                 Ok(CoalescedOutcome::Sent(outcome)) => {
                     if matches!(outcome.answer.verdict, Verdict::Delivered | Verdict::Refused) {
@@ -273,9 +272,7 @@ impl Pipeline {
                     events::AttemptCovered { delivery, answer, now }.emit(&self.parts.telemetry);
                     self.decide(delivery, &outcome.answer, outcome.resume, delivery.slot)
                 }
-                Ok(CoalescedOutcome::Deferred(later)) => {
-                    settle::defer(delivery, self.wall(later.due), later.slot, later.reason)
-                }
+                Ok(CoalescedOutcome::Deferred(later)) => self.defer_until_turn(delivery, later),
                 // The covering message was not sent. The delivery asks again after the tiers.
                 Err(_) => self.requeue_unchanged(delivery, WaitReason::Order),
             }),
@@ -286,6 +283,15 @@ impl Pipeline {
                 Ok(self.requeue_unchanged(delivery, WaitReason::Draining))
             }
         }
+    }
+
+    /// The settlement of a delivery that the pacer defers.
+    fn defer_until_turn(&self, delivery: &Delivery, later: Deferral) -> Settlement {
+        let due = self.wall(later.due);
+        if later.reason == WaitReason::Hold(HoldCause::Failing) {
+            return settle::defer_failing(delivery, due, later.slot, &self.parts.retry);
+        }
+        settle::defer(delivery, due, later.slot, later.reason)
     }
 
     /// Returns a delivery to the broker unchanged. It keeps its position.

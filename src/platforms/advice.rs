@@ -5,7 +5,7 @@
 //! Not here: the advice for a platform's own codes (`advice.rs` in its folder), the reasons
 //! (`domain/dead_reason.rs`), and how dead letters are shown (`admin/dead_letters.rs`).
 
-use super::{registry::profile, shared_advice::TOO_LARGE};
+use super::{answer::NO_SECRET, registry::profile, shared_advice::TOO_LARGE};
 use crate::domain::{DeadReason, Platform};
 
 /// The advice for an event, or one delivery of it, whose template is missing or fails.
@@ -20,6 +20,11 @@ const EVICTED_ADVICE: &str = "a limit or policy of the broker removed it from it
 const UNDECODABLE_ADVICE: &str = "the message is not an event: \
     the detail says where the mistake is; correct the publisher, discard";
 
+const NO_SECRET_ADVICE: &str = "the robot asks for a signature, \
+    and the subscription has no signing secret: \
+    add it (`roomcast subscription update ID --secret-file FILE`), \
+    or choose another security setting in the group, redrive";
+
 /// The advice for an event of which a member would see nothing.
 const EMPTY_ADVICE: &str = "the publisher sent a text without anything to see: \
     find out which value is missing there; discard this, because a redrive cannot add one";
@@ -27,6 +32,9 @@ const EMPTY_ADVICE: &str = "the publisher sent a text without anything to see: \
 /// The advice for a delivery that became a dead letter for this reason with this code.
 #[must_use]
 pub fn advice(platform: Platform, reason: DeadReason, code: &str) -> &'static str {
+    if (reason, code) == (DeadReason::Security, NO_SECRET) {
+        return NO_SECRET_ADVICE;
+    }
     if let Some(own) = profile(platform).advice(reason, code) {
         return own;
     }
@@ -127,6 +135,8 @@ mod tests {
     fn a_platforms_own_code_gets_its_own_advice_and_others_the_general_one() {
         for (platform, reason, code, says) in [
             (Platform::DingTalk, DeadReason::Security, "310000", "compare keyword"),
+            (Platform::DingTalk, DeadReason::Security, "no_secret", "has no signing secret"),
+            (Platform::Lark, DeadReason::Security, "no_secret", "has no signing secret"),
             (Platform::DingTalkInternal, DeadReason::RobotGone, "400102", "switched off"),
             (Platform::DingTalk, DeadReason::Refused, "430104", "content review"),
             (Platform::DingTalk, DeadReason::Refused, "460101", "larger than the platform takes"),

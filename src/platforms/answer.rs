@@ -10,17 +10,24 @@ use super::{
     reply::{HttpReply, PlatformReply},
     text::{RAW, cut},
 };
-use crate::domain::{AttemptOutcome, Platform, Subscription};
+use crate::domain::{AttemptOutcome, Platform, Subscription, Verdict};
 
+/// The code of an answer that refuses the signature of a subscription without a signing secret.
+pub(super) const NO_SECRET: &str = "no_secret";
 /// The platform's message is cut to this many bytes.
 const DETAIL_BYTES_MAX: usize = 512;
 
 /// The meaning of an answer. Its text contains no credential of the subscription.
 #[must_use]
 pub fn read_answer(subscription: &Subscription, response: &HttpReply<'_>) -> AttemptOutcome {
-    let PlatformReply { verdict, code, words, refused_for } =
+    let PlatformReply { verdict, code, words, refused_for, about_signature } =
         profile(subscription.platform).read(response);
-    AttemptOutcome { verdict, code, detail: detail(&words, subscription), refused_for }
+    let detail = detail(&words, subscription);
+    let unsigned = subscription.secret.is_none() && profile(subscription.platform).takes_secret();
+    if about_signature && unsigned {
+        return AttemptOutcome::new(Verdict::Security, NO_SECRET, format!("{code}: {detail}"));
+    }
+    AttemptOutcome { verdict, code, detail, refused_for }
 }
 
 /// The table of a platform's answers, in the order in which its rules are tried.
@@ -50,7 +57,7 @@ mod tests {
     use super::*;
     use crate::domain::{
         Endpoint, Platform, PrivateOptions, RobotId, Secret, SubscriptionId, SubscriptionOptions,
-        SubscriptionState, Timestamp, Verdict,
+        SubscriptionState, Timestamp,
     };
     use crate::platforms::answer_rule;
 
@@ -91,6 +98,37 @@ mod tests {
         let answer = read(Platform::DingTalk, 200, &body);
         assert!(answer.detail.starts_with("no **** at **** **** 长"), "{}", answer.detail);
         assert!(answer.detail.len() <= DETAIL_BYTES_MAX && !answer.detail.contains("TOKEN123"));
+    }
+
+    #[test]
+    fn a_refused_signature_of_a_subscription_without_a_secret_is_its_security_setting() {
+        let again = Verdict::TryAgain { wait: Some(Duration::from_secs(9)) };
+        let lark = "sign match fail or timestamp is not within one hour from current time";
+        for (platform, code, words, with_secret) in [
+            (Platform::DingTalk, 310_000, "invalid timestamp", again),
+            (Platform::DingTalk, 310_000, "sign not match", Verdict::Security),
+            (Platform::DingTalk, 310_000, "机器人发送签名不匹配", Verdict::Security),
+            (Platform::Lark, 19_021, lark, Verdict::Security),
+        ] {
+            let body =
+                format!(r#"{{"errcode":{code},"code":{code},"errmsg":"{words}","msg":"{words}"}}"#);
+            let response = HttpReply {
+                status: 200,
+                retry_after: Some(Duration::from_secs(9)),
+                rate_reset: None,
+                body: body.as_bytes(),
+            };
+            let signed = read_answer(&subscription(platform), &response);
+            assert_eq!((signed.verdict, signed.code), (with_secret, code.to_string()), "{words}");
+            let unsigned = Subscription { secret: None, ..subscription(platform) };
+            let answer = read_answer(&unsigned, &response);
+            assert_eq!((answer.verdict, answer.code.as_str()), (Verdict::Security, NO_SECRET));
+            assert_eq!(answer.detail, format!("{code}: {words}"));
+        }
+        let body = br#"{"errcode":310000,"errmsg":"keywords not in content"}"#;
+        let response = HttpReply { status: 200, retry_after: None, rate_reset: None, body };
+        let unsigned = Subscription { secret: None, ..subscription(Platform::DingTalk) };
+        assert_eq!(read_answer(&unsigned, &response).code, "310000", "it is not the signature");
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub struct AnswerRule {
     inner: Option<i64>,
     says: Option<&'static str>,
     status: Option<u16>,
+    about_signature: bool,
     meaning: Meaning,
 }
 
@@ -48,7 +49,15 @@ pub(super) const fn code(code: i64, meaning: Meaning) -> AnswerRule {
 
 /// A rule for all codes from the first to the last.
 pub(super) const fn codes(first: i64, last: i64, meaning: Meaning) -> AnswerRule {
-    AnswerRule { first, last, inner: None, says: None, status: None, meaning }
+    AnswerRule {
+        first,
+        last,
+        inner: None,
+        says: None,
+        status: None,
+        about_signature: false,
+        meaning,
+    }
 }
 
 /// A rule for any code.
@@ -72,6 +81,13 @@ impl AnswerRule {
     /// The same rule, if the answer has this HTTP status.
     pub(super) const fn status(mut self, status: u16) -> Self {
         self.status = Some(status);
+        self
+    }
+
+    /// The same rule, for an answer that refuses the signature. A subscription without a secret has
+    /// none, so another attempt cannot succeed.
+    pub(super) const fn about_signature(mut self) -> Self {
+        self.about_signature = true;
         self
     }
 
@@ -127,7 +143,8 @@ pub(super) fn judge(
             Meaning::RobotGone => (Verdict::RobotGone, &[]),
             Meaning::Security => (Verdict::Security, &[]),
         };
-    PlatformReply { refused_for, ..PlatformReply::new(verdict, code, words) }
+    let about_signature = rule.is_some_and(|rule| rule.about_signature);
+    PlatformReply { refused_for, about_signature, ..PlatformReply::new(verdict, code, words) }
 }
 
 /// The first rule that fits an answer.

@@ -30,11 +30,19 @@ pub(super) struct PlatformReply {
     pub(super) words: String,
     /// The features for which the message may be refused; empty for any other verdict.
     pub(super) refused_for: &'static [MessageFeature],
+    /// Whether the platform refuses the signature of the request.
+    pub(super) about_signature: bool,
 }
 
 impl PlatformReply {
     pub(super) fn new(verdict: Verdict, code: impl ToString, words: &str) -> Self {
-        Self { verdict, code: code.to_string(), words: words.to_owned(), refused_for: &[] }
+        Self {
+            verdict,
+            code: code.to_string(),
+            words: words.to_owned(),
+            refused_for: &[],
+            about_signature: false,
+        }
     }
 }
 

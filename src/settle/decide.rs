@@ -6,7 +6,8 @@
 
 use super::RetryPolicy;
 use crate::domain::{
-    AttemptOutcome, DeadReason, Delivery, NoContent, Settlement, Timestamp, Verdict, WaitReason,
+    AttemptOutcome, DeadReason, Delivery, HoldCause, NoContent, Settlement, Timestamp, Verdict,
+    WaitReason,
 };
 
 /// Where a delivery continues after a refusal for speed or quota.
@@ -47,14 +48,20 @@ pub fn decide(
         Verdict::RobotGone => dead(DeadReason::RobotGone),
         Verdict::Security => dead(DeadReason::Security),
         Verdict::TryAgain { wait } => {
-            let age = now.since(delivery.event.received_at);
-            match policy.wait_after(delivery.attempts, wait, dice) {
-                Some(wait) if age.saturating_add(wait) <= policy.age_max => {
-                    let until = now.after(wait);
+            // A robot that is held gets nothing before its hold ends.
+            let wait = policy.wait_after(delivery.attempts, wait, dice);
+            let resumed = wait.map(|wait| match now.after(wait) {
+                own if own < resume.at => (resume.at, resume.reason),
+                own => (own, WaitReason::Retry),
+            });
+            match resumed {
+                Some((until, reason))
+                    if until.since(delivery.event.received_at) <= policy.age_max =>
+                {
                     if until >= delivery.event.expires_at {
                         dead(DeadReason::Expired)
                     } else {
-                        Settlement::Retried { until }
+                        Settlement::Retried { until, reason }
                     }
                 }
                 _ => dead(DeadReason::Exhausted),
@@ -76,6 +83,30 @@ pub fn defer(
         expired(until, delivery, Some(reason))
     } else {
         Settlement::Deferred { until, slot, reason }
+    }
+}
+
+/// The settlement of a delivery whose robot fails and is held until `until`. One that was tried
+/// before is bounded by the age of its event too, as every retry is.
+#[must_use]
+pub fn defer_failing(
+    delivery: &Delivery,
+    until: Timestamp,
+    slot: Option<Timestamp>,
+    policy: &RetryPolicy,
+) -> Settlement {
+    let reason = WaitReason::Hold(HoldCause::Failing);
+    let age = until.since(delivery.event.received_at);
+    if delivery.attempts == 0 || age <= policy.age_max || until >= delivery.event.expires_at {
+        return defer(delivery, until, slot, reason);
+    }
+    Settlement::Dead {
+        reason: DeadReason::Exhausted,
+        code: "retry_age".to_owned(),
+        detail: format!(
+            "it would be older than retry.age_max before its next attempt: {}",
+            reason.sentence()
+        ),
     }
 }
 
@@ -173,8 +204,8 @@ mod tests {
     use super::*;
     use crate::{
         domain::{
-            Degradation, Event, EventContent, EventId, HoldCause, Part, Platform, PublishedMessage,
-            RobotId, SubscriptionId,
+            Degradation, Event, EventContent, EventId, Part, Platform, PublishedMessage, RobotId,
+            SubscriptionId,
         },
         settings::Section as _,
     };
@@ -213,20 +244,39 @@ mod tests {
         }
     }
 
-    fn settle(verdict: Verdict, attempts: u32, expires_in: u64) -> Settlement {
-        let policy = RetryPolicy {
+    fn policy() -> RetryPolicy {
+        RetryPolicy {
             delays: [5, 15].map(Duration::from_secs).to_vec(),
             age_max: Duration::from_secs(1000),
             wait_max: Duration::from_secs(600),
             ..RetryPolicy::by_default().unwrap()
-        };
+        }
+    }
+
+    fn settle(verdict: Verdict, attempts: u32, expires_in: u64) -> Settlement {
+        // A robot is held after a refusal for speed, and free after most failures.
+        let resume = if matches!(verdict, Verdict::TryAgain { .. }) { NOW } else { at(60) };
+        settle_at(resume, verdict, attempts, expires_in)
+    }
+
+    fn settle_at(
+        resume: Timestamp,
+        verdict: Verdict,
+        attempts: u32,
+        expires_in: u64,
+    ) -> Settlement {
+        let policy = policy();
         let answer = AttemptOutcome::new(verdict, "c", "d");
-        let resume = ResumePosition { at: at(60), slot: Some(at(1)), reason: HELD };
+        let resume = ResumePosition { at: resume, slot: Some(at(1)), reason: HELD };
         decide(&delivery(attempts, expires_in), &answer, &policy, NOW, resume, 0.0)
     }
 
     fn dead(reason: DeadReason) -> Settlement {
         Settlement::Dead { reason, code: "c".into(), detail: "d".into() }
+    }
+
+    fn retried(until: Timestamp, reason: WaitReason) -> Settlement {
+        Settlement::Retried { until, reason }
     }
 
     fn deferred(slot: Timestamp, reason: WaitReason) -> Settlement {
@@ -244,13 +294,45 @@ mod tests {
             (Verdict::Security, 1, 900, dead(DeadReason::Security)),
             (Verdict::Throttled { wait: None }, 0, 900, deferred(at(1), HELD)),
             (spent, 0, 900, deferred(at(1), HELD)),
-            (again(None), 1, 900, Settlement::Retried { until: at(5) }),
-            (again(None), 2, 900, Settlement::Retried { until: at(15) }),
-            (again(Some(100)), 2, 900, Settlement::Retried { until: at(100) }),
+            (again(None), 1, 900, retried(at(5), WaitReason::Retry)),
+            (again(None), 2, 900, retried(at(15), WaitReason::Retry)),
+            (again(Some(100)), 2, 900, retried(at(100), WaitReason::Retry)),
             (again(None), 3, 900, dead(DeadReason::Exhausted)),
             (again(None), 1, 5, dead(DeadReason::Expired)),
         ] {
             assert_eq!(settle(verdict, attempts, expires_in), settlement, "{verdict:?} {attempts}");
+        }
+    }
+
+    #[test]
+    fn a_failed_delivery_waits_out_the_hold_of_its_robot_and_its_own_wait() {
+        let again = Verdict::TryAgain { wait: None };
+        for (resume, settlement) in [
+            (at(3), retried(at(5), WaitReason::Retry)),
+            (at(60), retried(at(60), HELD)),
+            (at(900), dead(DeadReason::Expired)),
+            (at(1001), dead(DeadReason::Exhausted)),
+        ] {
+            assert_eq!(settle_at(resume, again, 1, 900), settlement, "{resume:?}");
+        }
+    }
+
+    #[test]
+    fn a_delivery_of_a_failing_robot_waits_within_its_time_to_live_and_the_age_of_retries() {
+        for (attempts, until, expires_in, kept) in [
+            (0, 1001, 2000, Ok(())),
+            (1, 1000, 2000, Ok(())),
+            (1, 1001, 2000, Err(DeadReason::Exhausted)),
+            (0, 1001, 1001, Err(DeadReason::Expired)),
+            (1, 1001, 1001, Err(DeadReason::Expired)),
+        ] {
+            let delivery = delivery(attempts, expires_in);
+            let kept_or = match defer_failing(&delivery, at(until), Some(at(1)), &policy()) {
+                Settlement::Deferred { reason: WaitReason::Hold(HoldCause::Failing), .. } => Ok(()),
+                Settlement::Dead { reason, .. } => Err(reason),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(kept_or, kept, "{attempts} {until} {expires_in}");
         }
     }
 

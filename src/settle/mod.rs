@@ -22,8 +22,8 @@ mod step_publisher;
 pub use ack_tracker::{AckTracker, CommitProgress, CommitReport, InFlightDelivery};
 pub use content_digest::content_digest;
 pub use decide::{
-    ResumePosition, counts_as_attempt, decide, defer, expire, out_of_attempts, out_of_budget,
-    poison, supersede, unreadable, without_content,
+    ResumePosition, counts_as_attempt, decide, defer, defer_failing, expire, out_of_attempts,
+    out_of_budget, poison, supersede, unreadable, without_content,
 };
 pub use group_commit::{CommitQueue, GroupCommitter, RecordError};
 pub use identity::{DedupIdentity, DeliveryLineage, LineageStep};

@@ -312,7 +312,10 @@ const fn written_at(record: &PaceRecord) -> Option<Timestamp> {
         PaceRecord::AttemptStarted { at, .. }
         | PaceRecord::AttemptEnded { at, .. }
         | PaceRecord::HoldStarted { at, .. }
-        | PaceRecord::HoldEnded { at, .. } => Some(*at),
+        | PaceRecord::HoldEnded { at, .. }
+        | PaceRecord::OutageStarted { at, .. }
+        | PaceRecord::OutageEnded { at, .. }
+        | PaceRecord::HealthChanged { at, .. } => Some(*at),
         PaceRecord::SegmentStart
         | PaceRecord::Checkpoint
         | PaceRecord::SlotReserved { .. }

@@ -26,12 +26,13 @@ use super::{
 use crate::{
     clock::Clock,
     domain::{
-        Event, EventContent, EventId, OverflowPolicy, Platform, PlatformMap, PublishedMessage,
-        RobotId, SubscriptionId, Timestamp, Verdict,
+        AttemptOutcome, Event, EventContent, EventId, OverflowPolicy, Platform, PlatformMap,
+        PublishedMessage, RobotId, SubscriptionId, Timestamp, Verdict,
     },
     pace::{
-        AdmissionRequest, AppendFailed, HealthPolicy, Pace, PaceDecision, PaceLimits, PaceLog,
-        PaceRecord, PaceSettings, PlatformQuota, QueuePosition, RestoredLog, WindowQuota,
+        AdmissionRequest, AppendFailed, BreakerPolicy, HealthPolicy, Pace, PaceDecision,
+        PaceLimits, PaceLog, PaceRecord, PaceSettings, PlatformQuota, QueuePosition, RestoredLog,
+        WindowQuota,
     },
     settings::Section as _,
 };
@@ -251,6 +252,7 @@ fn pace(journal: &Arc<Journal>, restored: RestoredLog) -> Pace {
         quotas: PlatformMap::from_fn(|_| quota.clone()),
         hosts: PlatformMap::from_fn(|platform| platform.to_string()),
         health: HealthPolicy::by_default().unwrap(),
+        breaker: BreakerPolicy::by_default().unwrap(),
         groups: BTreeMap::new(),
     };
     let pace = Pace::new(settings, Arc::clone(journal) as _, restored.timeline);
@@ -285,7 +287,7 @@ async fn send(pace: &Pace) -> usize {
         pace.wait_for_permit(&ask, pace.enqueue(&ask), &CancellationToken::new()).await
     {
         permit.mark_sent(false).await.unwrap();
-        let _ = permit.finish(Verdict::Delivered, Duration::ZERO);
+        let _ = permit.finish(&AttemptOutcome::new(Verdict::Delivered, "0", "ok"), Duration::ZERO);
         sent += 1;
     }
     sent

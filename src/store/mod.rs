@@ -8,7 +8,7 @@
 //! | `keyring` | the master key, or both during a rotation | in place, two copies, `sync_all` |
 //! | `removed` | ids of removed subscriptions | appended, `sync_data` |
 //! | `ledger/` | settled deliveries | appended, `sync_data`; old segments deleted |
-//! | `journal/` | sent messages, slots, holds, months | appended, `sync_all` with the ledger |
+//! | `journal/` | sent messages, slots, holds, health, months | appended, synced with the ledger |
 //! | `history/` | what became of each delivery | appended, `sync_data`; old segments deleted |
 //! | `lock` | empty; its lock marks the folder as in use | |
 //!
@@ -48,6 +48,7 @@ mod pace_record_codec;
 mod ports;
 mod raw_file;
 mod redact;
+mod robot_health_codec;
 mod rotate;
 mod rotation_progress;
 mod row;

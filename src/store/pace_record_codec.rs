@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use crate::{
     domain::{HoldCause, Platform, RobotId, Timestamp, WaitReason, every},
-    pace::PaceRecord,
+    pace::{Hold, PaceRecord},
 };
+
+use super::robot_health_codec;
 
 const RESTATED: u8 = 0;
 const BEGUN: u8 = 1;
@@ -20,6 +22,36 @@ const HELD: u8 = 4;
 const LIFTED: u8 = 5;
 const SPENT: u8 = 6;
 // 7 is the tag of a reading of the clocks: `clock_readings.rs`.
+const HEALTH: u8 = 8;
+const OUTAGE: u8 = 9;
+const OUTAGE_ENDED: u8 = 10;
+
+fn platforms(tag: u8, platform: Platform, at: Timestamp, more: &[u8]) -> Vec<u8> {
+    let parts: [&[u8]; 3] = [&[tag, platform.number()], &at.unix_millis().to_be_bytes(), more];
+    parts.concat()
+}
+
+/// Earlier versions leave out what follows the wait.
+fn encode_hold(hold: &Hold) -> Vec<u8> {
+    let wait = u64::try_from(hold.wait.as_millis()).unwrap_or(u64::MAX);
+    let parts: [&[u8]; 4] = [
+        &[code(hold.cause)],
+        &hold.until.unix_millis().to_be_bytes(),
+        &wait.to_be_bytes(),
+        &hold.since.unix_millis().to_be_bytes(),
+    ];
+    parts.concat()
+}
+
+/// A hold that was recorded at `at`. Earlier versions did not write its beginning.
+fn decode_hold(bytes: &[u8], at: Timestamp) -> Option<Hold> {
+    let (&cause, rest) = bytes.split_first()?;
+    let (until, rest) = moment(rest)?;
+    let (wait, rest) = rest.split_first_chunk::<8>()?;
+    let cause = every::<HoldCause>().find(|one| code(*one) == cause)?;
+    let since = moment(rest).map_or(at, |(since, _)| since);
+    Some(Hold { cause, since, until, wait: Duration::from_millis(u64::from_be_bytes(*wait)) })
+}
 
 /// Encodes a record: the tag, then the fields in their order.
 pub(super) fn encode(record: &PaceRecord) -> Vec<u8> {
@@ -43,12 +75,16 @@ pub(super) fn encode(record: &PaceRecord) -> Vec<u8> {
             robots(BOOKED, robot, *platform, *slot, reason.as_str().as_bytes())
         }
         PaceRecord::HoldEnded { robot, platform, at } => robots(LIFTED, robot, *platform, *at, &[]),
-        PaceRecord::HoldStarted { robot, platform, at, cause, until, wait } => {
-            let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            let more: [&[u8]; 3] =
-                [&[code(*cause)], &until.unix_millis().to_be_bytes(), &wait.to_be_bytes()];
-            robots(HELD, robot, *platform, *at, &more.concat())
+        PaceRecord::HoldStarted { robot, platform, at, hold } => {
+            robots(HELD, robot, *platform, *at, &encode_hold(hold))
         }
+        PaceRecord::HealthChanged { robot, platform, at, health } => {
+            robots(HEALTH, robot, *platform, *at, &robot_health_codec::encode(health))
+        }
+        PaceRecord::OutageStarted { platform, at, hold } => {
+            platforms(OUTAGE, *platform, *at, &encode_hold(hold))
+        }
+        PaceRecord::OutageEnded { platform, at } => platforms(OUTAGE_ENDED, *platform, *at, &[]),
         PaceRecord::QuotaUsed { group, month, used, refused_until } => {
             let refused = refused_until.map_or(0, Timestamp::unix_millis);
             let parts: [&[u8]; 5] = [
@@ -82,6 +118,15 @@ pub(super) fn decode(bytes: &[u8]) -> Option<PaceRecord> {
             refused_until,
         });
     }
+    if matches!(tag, OUTAGE | OUTAGE_ENDED) {
+        let (&platform, rest) = rest.split_first()?;
+        let platform = Platform::from_number(platform)?;
+        let (at, rest) = moment(rest)?;
+        return Some(match tag {
+            OUTAGE => PaceRecord::OutageStarted { platform, at, hold: decode_hold(rest, at)? },
+            _ => PaceRecord::OutageEnded { platform, at },
+        });
+    }
     let (robot, rest) = rest.split_first_chunk::<16>()?;
     let (&platform, rest) = rest.split_first()?;
     let (robot, platform) = (RobotId::from_bytes(*robot), Platform::from_number(platform)?);
@@ -96,18 +141,12 @@ pub(super) fn decode(bytes: &[u8]) -> Option<PaceRecord> {
         }
         LIFTED => Some(PaceRecord::HoldEnded { robot, platform, at }),
         HELD => {
-            let (&cause, rest) = rest.split_first()?;
-            let (until, rest) = moment(rest)?;
-            let (wait, _) = rest.split_first_chunk::<8>()?;
-            let cause = every::<HoldCause>().find(|one| code(*one) == cause)?;
-            Some(PaceRecord::HoldStarted {
-                robot,
-                platform,
-                at,
-                cause,
-                until,
-                wait: Duration::from_millis(u64::from_be_bytes(*wait)),
-            })
+            let hold = decode_hold(rest, at)?;
+            Some(PaceRecord::HoldStarted { robot, platform, at, hold })
+        }
+        HEALTH => {
+            let health = Box::new(robot_health_codec::decode(rest)?);
+            Some(PaceRecord::HealthChanged { robot, platform, at, health })
         }
         _ => None,
     }
@@ -124,6 +163,7 @@ const fn code(cause: HoldCause) -> u8 {
         HoldCause::Budget => 2,
         HoldCause::Security => 3,
         HoldCause::RobotGone => 4,
+        HoldCause::Failing => 5,
     }
 }
 
@@ -132,6 +172,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{
+        domain::{AttemptOutcome, Verdict},
+        pace::RobotHealth,
+    };
 
     #[test]
     fn every_note_is_read_back_as_it_was_written() {
@@ -152,20 +196,53 @@ mod tests {
             slot: at,
             reason,
         }));
-        let wait = Duration::from_secs(60);
-        records.extend(every::<HoldCause>().map(|cause| PaceRecord::HoldStarted {
-            robot,
-            platform,
-            at,
-            cause,
-            until: at,
-            wait,
+        let (since, wait) = (Timestamp::from_unix_millis(900), Duration::from_secs(60));
+        let held = every::<HoldCause>().map(|cause| Hold { cause, since, until: at, wait });
+        records.extend(held.clone().map(|hold| PaceRecord::OutageStarted { platform, at, hold }));
+        records.extend(held.map(|hold| PaceRecord::HoldStarted { robot, platform, at, hold }));
+        records.push(PaceRecord::OutageEnded { platform, at });
+        records.extend(healths().map(|health| {
+            let health = Box::new(health);
+            PaceRecord::HealthChanged { robot, platform, at, health }
         }));
         for record in records {
             let bytes = encode(&record);
             assert_eq!(decode(&bytes).as_ref(), Some(&record));
             assert!(bytes.len() == 1 || decode(&bytes[..8]).is_none());
         }
+    }
+
+    /// Healths of every kind: new, healthy, failing with each verdict.
+    fn healths() -> impl Iterator<Item = RobotHealth> {
+        let wait = Duration::from_secs(1);
+        let verdicts = [
+            Verdict::Delivered,
+            Verdict::TryAgain { wait: None },
+            Verdict::Security,
+            Verdict::RobotGone,
+            Verdict::BudgetSpent { wait },
+        ];
+        let mut health = RobotHealth::default();
+        let mut counted = verdicts.into_iter().zip(1..).map(move |(verdict, second)| {
+            let answer = AttemptOutcome::new(verdict, "http_502", "网关");
+            health.count(&answer, Timestamp::from_unix_millis(second * 400_000));
+            health.clone()
+        });
+        let first = counted.next();
+        [RobotHealth::default()].into_iter().chain(first).chain(counted)
+    }
+
+    #[test]
+    fn a_hold_of_an_earlier_version_began_when_it_was_recorded() {
+        let (robot, platform, at) =
+            (RobotId::from_bytes([7; 16]), Platform::Lark, Timestamp::from_unix_millis(1_700));
+        let cause = HoldCause::Security;
+        let (since, wait) = (Timestamp::from_unix_millis(5), Duration::from_secs(60));
+        let hold = Hold { cause, since, until: at, wait };
+        let bytes = encode(&PaceRecord::HoldStarted { robot, platform, at, hold });
+        let earlier = decode(&bytes[..bytes.len() - 8]);
+        let hold = Hold { since: at, ..hold };
+        assert_eq!(earlier, Some(PaceRecord::HoldStarted { robot, platform, at, hold }));
     }
 
     #[test]

@@ -70,7 +70,7 @@ impl DeliverySettled<'_> {
         let reason = self.settlement.wait_reason().unwrap_or(WaitReason::Unknown);
         let end = match self.settlement {
             Settlement::Done => StepEnd::Delivered,
-            Settlement::Deferred { until, .. } | Settlement::Retried { until } => {
+            Settlement::Deferred { until, .. } | Settlement::Retried { until, .. } => {
                 StepEnd::Waits { until: *until, reason: name_of(reason) }
             }
             Settlement::Dead { reason, code, detail } => StepEnd::Dead {

@@ -124,6 +124,10 @@ metrics! {
         "Time to record a group of settlements in the ledger, on the disk";
     robot_holds: Family<HoldLabels, Counter>, "Times a robot was held, by cause";
     robots_held: Family<HoldLabels, Gauge>, "Robots that are held, by cause";
+    platform_outage: Family<PlatformLabel, Gauge>,
+        "Whether a platform is held as a whole, because most of its robots fail";
+    platform_outages: Family<PlatformLabel, Counter>,
+        "Times a platform was held as a whole, because most of its robots failed";
     deliveries_waiting: Family<HoldLabels, Gauge>,
         "Deliveries that wait for their robot's turn, in memory and in the broker, by cause";
     deliveries_waiting_seconds: Family<PlatformLabel, Gauge<f64, AtomicU64>>,
@@ -256,6 +260,8 @@ impl Telemetry {
                 self.attempt_seconds.get_or_create(&on),
                 self.delivered_after_seconds.get_or_create(&on),
             );
+            let _ =
+                (self.platform_outage.get_or_create(&on), self.platform_outages.get_or_create(&on));
             let _ = (self.digests.get_or_create(&on), self.clock_skew_seconds.get_or_create(&on));
             let _ = self.delivered_after_hops.get_or_create(&on);
             for cause in every().map(HoldCause::as_str) {

@@ -110,7 +110,7 @@ impl Traces {
         let outcome = one.settlement.kind().as_str();
         let mut attributes = vec![KeyValue::new("roomcast.outcome", outcome)];
         match one.settlement {
-            Settlement::Deferred { until, .. } | Settlement::Retried { until } => {
+            Settlement::Deferred { until, .. } | Settlement::Retried { until, .. } => {
                 attributes.push(KeyValue::new(
                     "roomcast.wait_seconds",
                     until.since(one.now).as_secs_f64(),

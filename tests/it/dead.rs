@@ -106,7 +106,7 @@ async fn each_refusal_has_its_reason_and_its_advice() {
     until("all three are given up", SOON, || async { letters(&home, &[]).len() == 3 }).await;
     for (platform, reason, code) in [
         ("dingtalk", "robot_gone", "300005"),
-        ("lark", "security", "19021"),
+        ("lark", "security", "no_secret"),
         ("wecom", "refused", "40058"),
     ] {
         let [letter] = &letters(&home, &["--platform", platform])[..] else { panic!("{platform}") };

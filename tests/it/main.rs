@@ -32,6 +32,7 @@ mod dead_many;
 mod degraded;
 mod delivery;
 mod explain;
+mod failing;
 mod fairness;
 mod history;
 mod hostile;

@@ -66,6 +66,8 @@ pub enum Outcome {
     /// The robot's security setting rejects the message.
     Ill,
     Unwelcome,
+    /// The robot answers every message with an error.
+    Down,
     Failed,
     NeverArrived,
 }
@@ -88,7 +90,10 @@ impl Request {
     /// Whether it uses the quota. Every arrived request does, unless it was refused.
     pub fn counts(&self) -> bool {
         self.arrived_at.is_some()
-            && !matches!(self.outcome, Outcome::TooFast | Outcome::Closed | Outcome::Ill)
+            && !matches!(
+                self.outcome,
+                Outcome::TooFast | Outcome::Closed | Outcome::Ill | Outcome::Down
+            )
     }
 
     /// Whether the sender got the platform's answer.
@@ -106,6 +111,8 @@ pub struct Chat {
     pub closed: Vec<(Micros, Micros)>,
     /// The periods in which the robot's security setting rejects messages.
     pub ill: Vec<(Micros, Micros)>,
+    /// The periods in which the robot answers every message with 500.
+    pub down: Vec<(Micros, Micros)>,
 }
 
 pub struct Chats {
@@ -125,6 +132,7 @@ impl Chats {
             blocked_until: 0,
             closed: Vec::new(),
             ill: Vec::new(),
+            down: Vec::new(),
         };
         Self {
             chats: robots.iter().map(chat).collect(),
@@ -221,7 +229,7 @@ impl Chats {
                 });
             }
             (_, Outcome::TooFast | Outcome::Closed) => (200, too_fast(platform)),
-            (Reply::Error, _) => (500, "<html>busy</html>"),
+            (Reply::Error, _) | (_, Outcome::Down) => (500, "<html>busy</html>"),
             (_, Outcome::Ill) => (200, insecure(platform)),
             (_, Outcome::Unwelcome) => (200, unwelcome(platform)),
             _ => (200, welcome(platform)),
@@ -237,6 +245,9 @@ impl Chats {
 impl Chat {
     /// Accepts an arrival, or returns why not.
     fn admit(&mut self, at: Micros) -> Option<Outcome> {
+        if self.down.iter().any(|(from, to)| (*from..*to).contains(&at)) {
+            return Some(Outcome::Down);
+        }
         if at < self.blocked_until
             || self.closed.iter().any(|(from, to)| (*from..*to).contains(&at))
         {

@@ -29,6 +29,7 @@ mod directory;
 mod fairness;
 mod faults;
 mod oracle;
+mod outages;
 mod plans;
 mod policies;
 mod receipts;

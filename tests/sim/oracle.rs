@@ -371,6 +371,12 @@ impl<'a> Oracle<'a> {
         self.chats.requests.iter().filter(|one| one.chat == robot && one.outcome == outcome).count()
     }
 
+    /// The number of requests with this outcome that were sent from this time on.
+    pub fn sent_with(&self, outcome: Outcome, from: Micros) -> usize {
+        let sent = |one: &&Request| one.outcome == outcome && one.sent_at >= from;
+        self.chats.requests.iter().filter(sent).count()
+    }
+
     /// The events of each message that a robot accepted, in the order of their start.
     pub fn messages(&self, robot: usize) -> Vec<&[u32]> {
         let requests = self

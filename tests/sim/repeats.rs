@@ -138,7 +138,9 @@ fn attempts_whose_next_step_cannot_be_stored_count_and_come_to_an_end() {
     each_seed("attempts_whose_next_step", 1, |seed| {
         let until = 10 * MINUTE;
         let faults = Faults { errors: 1.0, unrouted_steps: 1.0, until, ..Faults::default() };
-        let mut world = World::new(seed, robots_of(Platform::WeCom, 1), faults, Setup::default());
+        // A robot that is held is not tried until its attempts are used up.
+        let setup = Setup { config: "[breaker]\nafter = 1000", ..Setup::default() };
+        let mut world = World::new(seed, robots_of(Platform::WeCom, 1), faults, setup);
         world.publish(numbered(vec![
             (0, topic(0), How::default()),
             (0, topic(0), How { named: false, ..How::default() }),

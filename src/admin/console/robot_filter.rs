@@ -90,6 +90,7 @@ mod tests {
 
     const HELD: Hold = Hold {
         cause: HoldCause::Throttled,
+        since: Timestamp::from_unix_millis(0),
         until: Timestamp::from_unix_millis(0),
         wait: Duration::ZERO,
     };
@@ -103,11 +104,14 @@ mod tests {
             allowed: None,
             in_flight: 0,
             waiting: u32::from(count - 1 - number),
-            drained_in: Duration::ZERO,
+            drained_in: Some(Duration::ZERO),
             wait_reason: None,
             waits: WaitCounts::default(),
             hold: number.is_multiple_of(10).then_some(HELD),
             held_for: None,
+            held_since: None,
+            health: None,
+            success_share: None,
         };
         (0..count).map(robot).collect()
     }

@@ -118,6 +118,15 @@ fn read_attempts<'de, D: Deserializer<'de>>(
     Ok(counts.into_iter().filter_map(known).collect())
 }
 
+/// A platform that is held as a whole.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct OutageView {
+    /// The platform.
+    pub platform: Platform,
+    /// Since when its robots fail, RFC 3339.
+    pub since: String,
+}
+
 /// A summary of the robots.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct RobotActivity {
@@ -125,6 +134,13 @@ pub struct RobotActivity {
     pub known: usize,
     /// How many are held.
     pub held: usize,
+    /// How many of these fail, each for a reason of its own: those of a platform that is held as a
+    /// whole do not count.
+    #[serde(default)]
+    pub failing: usize,
+    /// The platforms that are held as a whole, because most of their robots fail.
+    #[serde(default)]
+    pub outages: Vec<OutageView>,
     /// How many deliveries wait, for all robots.
     pub waiting: u64,
     /// How many attempts are in flight.

@@ -81,15 +81,52 @@ pub struct RobotView {
     /// How many of its deliveries wait for each reason, the most frequent first.
     #[serde(default)]
     pub waits: Vec<WaitCountView>,
-    /// In how many seconds the last of them can be sent.
-    pub drained_in_seconds: u64,
-    /// How many seconds its hold still lasts; `null` without one.
+    /// In how many seconds the last of them can be sent; `null` if that is unknown, because nothing
+    /// gets through.
+    pub drained_in_seconds: Option<u64>,
+    /// In how many seconds the next message may be sent to it; `null` if it is not held, or if the
+    /// next message is sent at once.
     pub held_for_seconds: Option<u64>,
-    /// Why it is held: `throttled`, `budget`, `security` or `robot_gone`. It stays set until the
-    /// robot accepts a message again.
+    /// Since when it is held, RFC 3339; `null` without a hold.
+    #[serde(default)]
+    pub held_since: Option<String>,
+    /// Why it is held: `throttled`, `budget`, `security`, `robot_gone` or `failing`. It stays set
+    /// until the robot accepts a message again.
     pub cause: Option<String>,
     /// The length of the last hold, in seconds. The next failure doubles it.
     pub penalty_seconds: Option<u64>,
+    /// What its attempts have shown; `null` if none is known.
+    #[serde(default)]
+    pub health: Option<HealthView>,
+}
+
+/// What the attempts of a robot have shown.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct HealthView {
+    /// When it last accepted a message, RFC 3339.
+    pub last_success: Option<String>,
+    /// Its last failure; it stays after a success.
+    pub last_failure: Option<FailureView>,
+    /// Since when each of its attempts failed, RFC 3339; `null` if the last one did not.
+    pub failing_since: Option<String>,
+    /// How many attempts failed in a row.
+    pub failures_in_a_row: u32,
+    /// The share of the attempts of the last hour that were accepted, from 0 to 1; `null` without
+    /// any.
+    pub success_share_last_hour: Option<f64>,
+}
+
+/// A failed attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct FailureView {
+    /// When, RFC 3339.
+    pub at: String,
+    /// Its verdict, as in metrics.
+    pub verdict: String,
+    /// The platform's code, or roomcast's.
+    pub code: String,
+    /// The platform's text.
+    pub detail: String,
 }
 
 /// One organisation with a monthly quota.

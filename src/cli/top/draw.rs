@@ -167,7 +167,7 @@ fn header(top: &TopState, width: u16, theme: Theme) -> Line<'static> {
 /// The text before the first answer of the daemon.
 const NOTHING_KNOWN: &str = "nothing is known yet";
 
-/// The most important condition: the daemon or the broker does not answer.
+/// The most important condition: the daemon, the broker or a platform does not answer.
 fn banner(top: &TopState) -> Option<String> {
     let then = |silence: Option<u64>| match silence {
         Some(seconds) => format!("the data is {seconds} s old"),
@@ -186,10 +186,18 @@ fn banner(top: &TopState) -> Option<String> {
             "NO SESSION WITH THE BROKER: nothing is received or sent until there is one".to_owned(),
         );
     }
-    overview.broker_blocked.then(|| {
-        "THE BROKER BLOCKS PUBLISHERS (memory or disk alarm): deferrals and dead letters wait"
-            .to_owned()
-    })
+    if overview.broker_blocked {
+        let blocked =
+            "THE BROKER BLOCKS PUBLISHERS (memory or disk alarm): deferrals and dead letters wait";
+        return Some(blocked.to_owned());
+    }
+    let outages = &overview.robots.outages;
+    let failing: Vec<_> = outages
+        .iter()
+        .map(|one| format!("{} since {}", one.platform, format::line(&one.since)))
+        .collect();
+    let most = "most of its robots get no usable answer; deliveries wait in order";
+    (!failing.is_empty()).then(|| format!("PLATFORM FAILS, {}: {most}", failing.join(", ")))
 }
 
 fn tab_line(top: &TopState, width: u16, theme: Theme) -> Line<'static> {

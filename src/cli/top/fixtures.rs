@@ -61,6 +61,8 @@ pub(super) fn overview() -> Overview {
         robots: RobotActivity {
             known: 3,
             held: 1,
+            failing: 0,
+            outages: Vec::new(),
             waiting: 1_262,
             in_flight: 1,
             slowest: robots(),
@@ -99,7 +101,7 @@ fn dead() -> DeadLettersNow {
 }
 
 pub(super) fn robots() -> Vec<RobotView> {
-    let robot = |id: &str, platform: &str, waiting, drained_in_seconds| RobotView {
+    let robot = |id: &str, platform: &str, waiting, drained_in: u64| RobotView {
         robot: id.parse().unwrap(),
         platform: platform.parse().unwrap(),
         used: 20,
@@ -108,8 +110,10 @@ pub(super) fn robots() -> Vec<RobotView> {
         waiting,
         wait: (waiting > 0).then(|| WaitReason::RobotQuota.into()),
         waits: Vec::new(),
-        drained_in_seconds,
+        drained_in_seconds: Some(drained_in),
         held_for_seconds: None,
+        held_since: None,
+        health: None,
         cause: None,
         penalty_seconds: None,
     };
@@ -117,6 +121,8 @@ pub(super) fn robots() -> Vec<RobotView> {
         robot(BUSY, "wecom", 1_240, 3_720),
         RobotView {
             held_for_seconds: Some(95),
+            held_since: Some("2026-11-03T08:00:00Z".to_owned()),
+            drained_in_seconds: None,
             cause: Some("security".to_owned()),
             wait: Some(WaitReason::Hold(HoldCause::Security).into()),
             penalty_seconds: Some(240),
@@ -174,8 +180,8 @@ pub(super) fn quiet(seconds: u64) -> Pulse {
     }
     overview.dead =
         Some(DeadLettersNow { letters: 0, oldest: None, rows: Vec::new(), queues: Vec::new() });
-    overview.robots =
-        RobotActivity { known: 0, held: 0, waiting: 0, in_flight: 0, slowest: Vec::new() };
+    let idle = RobotActivity { known: 0, held: 0, waiting: 0, in_flight: 0, ..overview.robots };
+    overview.robots = RobotActivity { slowest: Vec::new(), ..idle };
     Pulse { overview, robots: Some(Vec::new()), groups: Some(Vec::new()) }
 }
 

@@ -5,7 +5,10 @@
 //! Not here: the text of a letter (`cli/dead/show.rs`), the wording of a wait
 //! (`domain/wait_reason.rs`).
 
-use crate::{admin::wire::RobotView, cli::output::shown};
+use crate::{
+    admin::wire::{FailureView, RobotView},
+    cli::output::shown,
+};
 
 /// A number with separators for thousands.
 pub(super) fn number(number: impl Into<u64>) -> String {
@@ -63,6 +66,15 @@ pub(super) fn advice(robot: &RobotView) -> String {
     }
 }
 
+/// The last failure of a robot whose attempts fail.
+pub(super) fn failure(robot: &RobotView) -> Option<String> {
+    let health = robot.health.as_ref().filter(|health| health.failures_in_a_row > 0)?;
+    let FailureView { code, detail, .. } = health.last_failure.as_ref()?;
+    let since = health.failing_since.as_deref().unwrap_or("-");
+    let count = health.failures_in_a_row;
+    Some(line(&format!("fails since {since}, {count} in a row; the last: {code} {detail}")))
+}
+
 /// A foreign text on one line, without control characters.
 pub(super) fn line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").chars().map(shown).collect()
@@ -113,7 +125,7 @@ pub(super) fn ago(at: Option<&str>, now: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::top::fixtures;
+    use crate::{admin::wire::HealthView, cli::top::fixtures};
 
     #[test]
     fn numbers_are_read_at_a_glance() {
@@ -164,6 +176,30 @@ mod tests {
             lines("one two three\n\u{1b}]0;x\u{7}\n  four", 8),
             ["one two", "three", "·]0;x·", "  four"]
         );
+    }
+
+    #[test]
+    fn a_robot_that_fails_says_since_when_and_with_what_and_a_healthy_one_nothing() {
+        let health = |failures_in_a_row| HealthView {
+            last_success: None,
+            last_failure: Some(FailureView {
+                at: "2026-11-30T02:00:30Z".to_owned(),
+                verdict: "try_again".to_owned(),
+                code: "http_502".to_owned(),
+                detail: "bad\ngateway".to_owned(),
+            }),
+            failing_since: Some("2026-11-30T02:00:00Z".to_owned()),
+            failures_in_a_row,
+            success_share_last_hour: Some(0.0),
+        };
+        let robot = fixtures::robots().swap_remove(1);
+        let failing = RobotView { health: Some(health(3)), ..robot.clone() };
+        assert_eq!(
+            failure(&failing).as_deref(),
+            Some("fails since 2026-11-30T02:00:00Z, 3 in a row; the last: http_502 bad gateway")
+        );
+        assert_eq!(failure(&RobotView { health: Some(health(0)), ..robot.clone() }), None);
+        assert_eq!(failure(&robot), None);
     }
 
     #[test]

@@ -15,8 +15,9 @@ use super::{
     state::TopState,
 };
 use crate::{
-    admin::wire::{DeadLetterView, DeadPage},
+    admin::wire::{DeadLetterView, DeadPage, OutageView},
     cli::exit::Failure,
+    domain::Platform,
 };
 
 const SMALL: (u16, u16) = (40, 10);
@@ -199,6 +200,17 @@ fn a_daemon_that_hangs_or_has_no_broker_is_said_as_well() {
     pulse.overview.broker_blocked = true;
     top.apply(0, Ok(ApiResponse::Pulse(pulse)));
     assert!(screen(&mut top, NARROW).contains("THE BROKER BLOCKS PUBLISHERS"));
+}
+
+#[test]
+fn a_platform_that_fails_is_said_at_the_top_of_every_view() {
+    let mut top = busy();
+    let mut pulse = fixtures::pulse(7);
+    let since = "2026-11-25T02:11:00Z".to_owned();
+    pulse.overview.robots.outages.push(OutageView { platform: Platform::WeCom, since });
+    top.apply(0, Ok(ApiResponse::Pulse(pulse)));
+    let screen = screen(&mut top, NARROW);
+    assert!(screen.contains("PLATFORM FAILS, wecom since 2026-11-25T02:11:00Z: most"), "{screen}");
 }
 
 #[test]

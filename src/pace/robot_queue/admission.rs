@@ -56,8 +56,12 @@ impl RobotQueue {
         rules: &PacingLimits<'_>,
     ) -> Admission {
         let AdmissionBounds { floor, .. } = limits;
-        if matches!(request.position, QueuePosition::AtSlot(_)) {
-            self.count_returned(request.waited_for);
+        match request.position {
+            QueuePosition::AtSlot(_) => self.count_returned(request.waited_for),
+            QueuePosition::Head | QueuePosition::NotBefore(_) | QueuePosition::After(_) => {
+                self.count_returned_without_slot(request.waited_for);
+            }
+            QueuePosition::Tail => (),
         }
         if request.overflow == OverflowPolicy::Latest && self.is_superseded(request) {
             return Admission::Superseded;
@@ -81,7 +85,7 @@ impl RobotQueue {
         let key = self.key(request, slot);
         let wanted = self.wanted(key, now);
         let at = wanted.max(self.estimate(now, key, rules)).max(floor);
-        let reason = self.wait_reason(now, at, floor);
+        let reason = self.wait_reason(now, at, floor, rules);
         if at >= limits.expires {
             return Admission::Deferred(Deferral { due: at, slot: None, reason }, None);
         }
@@ -114,9 +118,12 @@ impl RobotQueue {
         let AdmissionBounds { floor, .. } = limits;
         let key = self.key(request, slot);
         let at = self.estimate(now, key, rules).max(floor);
-        let reason = self.wait_reason(now, at, floor);
-        if at >= limits.expires || at.since(now) > rules.hold_max {
+        let reason = self.wait_reason(now, at, floor, rules);
+        if at >= limits.expires {
             return Admission::Deferred(Deferral { due: at, slot: Some(slot), reason }, None);
+        }
+        if at.since(now) > rules.hold_max {
+            return Admission::Deferred(self.wait_in_broker(key, at, reason), None);
         }
         self.park(Parking { key, overflowed: true, floor, reason }, request, handle)
     }
@@ -134,20 +141,23 @@ impl RobotQueue {
             Some(slot) => (slot.after(self.hold_offset), slot, None, true),
             None if floor <= now
                 && self.is_next(request, now)
-                && self.opens_at(now, rules).is_some_and(|at| at <= now) =>
+                && self.opens_at(now, rules).is_some_and(|at| at <= now)
+                && rules.outage.admits(now) =>
             {
                 return Admission::Granted(self.grant(now, now.before(self.hold_offset)));
             }
             None => {
+                let held = self.effective_hold(rules).map_or(now, |hold| hold.until);
                 let plan = if request.event.urgent { &mut self.urgent } else { &mut self.others };
                 let (free, used_up) =
                     plan.next(now, &mut self.window, rules.quota, self.answer_time);
-                let held_until = self.hold.map_or(now, |hold| hold.until).max(floor);
+                let held_until = held.max(floor);
                 let at = free.max(held_until);
                 (at, at.before(self.hold_offset), Some(at), used_up || held_until > now)
             }
         };
-        let reason = if overflowed { self.wait_reason(now, at, floor) } else { WaitReason::Order };
+        let reason =
+            if overflowed { self.wait_reason(now, at, floor, rules) } else { WaitReason::Order };
         if at >= limits.expires {
             return Admission::Deferred(Deferral { due: at, slot: None, reason }, None);
         }

@@ -11,7 +11,8 @@ use super::{PacingLimits, RobotQueue};
 use crate::{
     domain::{HoldCause, Timestamp, Verdict, WaitReason},
     pace::{
-        Deferral, EndedHold, Hold, QueuePosition, Resume, hold::WaitBounds, slot_schedule::Slot,
+        Deferral, EndedHold, FailureRun, Hold, QueuePosition, Resume, hold::WaitBounds,
+        slot_schedule::Slot,
     },
 };
 
@@ -26,6 +27,8 @@ pub(in crate::pace) struct Finish {
     pub(in crate::pace) took: Option<Duration>,
     /// Whether another part of the same message follows.
     pub(in crate::pace) next_part_pending: bool,
+    /// The robot's failures in a row, this one included.
+    pub(in crate::pace) run: Option<FailureRun>,
 }
 
 /// How a delivery with the robot's permit is deferred.
@@ -58,11 +61,18 @@ const fn bounds(cause: HoldCause, rules: &PacingLimits<'_>) -> Option<WaitBounds
         HoldCause::Security | HoldCause::RobotGone => {
             Some(WaitBounds { least: rules.health.probe_min, most: rules.health.probe_max })
         }
+        HoldCause::Failing => Some(rules.breaker.bounds()),
         HoldCause::Budget => None,
     }
 }
 
 impl RobotQueue {
+    /// The hold that ends last: that of the robot, or that of its platform.
+    pub(super) fn effective_hold(&self, rules: &PacingLimits<'_>) -> Option<Hold> {
+        let holds = [rules.outage.hold(), self.hold];
+        holds.into_iter().flatten().max_by_key(|hold| hold.until)
+    }
+
     /// Records that the message with the permit leaves.
     pub(in crate::pace) fn mark_sent(&mut self, now: Timestamp, next_part_pending: bool) {
         self.permit_outstanding = false;
@@ -93,8 +103,9 @@ impl RobotQueue {
                 Some(position)
             }
         };
-        if slot.is_some() {
-            self.count_in_broker(reason);
+        match slot {
+            Some(_) => self.count_in_broker(reason),
+            None => self.count_retry(due, reason),
         }
         Deferral { due, slot, reason }
     }
@@ -113,15 +124,19 @@ impl RobotQueue {
         if let Some(took) = end.took {
             self.answer_time = took.min(ANSWER_TIME_MAX).max(self.answer_time * 7 / 8);
         }
-        let was_held = self.hold.is_some();
-        let mut finished = Finished { was_held, ..Finished::default() };
+        let mut finished = Finished::default();
+        // Any answer shows that the robot can be reached, also one that begins another hold.
+        if end.verdict.is_some_and(|verdict| HoldCause::of(verdict) != Some(HoldCause::Failing)) {
+            finished.lifted = self.hold.take_if(|hold| hold.cause == HoldCause::Failing);
+        }
+        finished.was_held = self.hold.is_some();
         if let Some(verdict) = end.verdict {
             match HoldCause::of(verdict) {
-                None if matches!(verdict, Verdict::TryAgain { .. }) => (),
                 None => {
                     self.consecutive_refusals = 0;
-                    finished.lifted = self.hold.take();
+                    finished.lifted = self.hold.take().or(finished.lifted);
                 }
+                Some(HoldCause::Failing) => finished.held = self.failed(now, end, verdict, rules),
                 Some(HoldCause::Budget) if in_group => {
                     self.count_in_broker(WaitReason::MonthlyBudget);
                 }
@@ -136,11 +151,39 @@ impl RobotQueue {
             }
         }
         self.wake_first();
-        finished.resume = self
-            .hold
-            .filter(|hold| hold.until >= now)
-            .map(|hold| Resume { at: hold.until, reason: WaitReason::Hold(hold.cause) });
+        finished.resume = self.resume(now, rules);
         finished
+    }
+
+    /// When a delivery may be sent again if a hold decides it, and why not earlier.
+    pub(in crate::pace) fn resume(
+        &self,
+        now: Timestamp,
+        rules: &PacingLimits<'_>,
+    ) -> Option<Resume> {
+        self.effective_hold(rules).filter(|hold| hold.until >= now).map(Resume::from)
+    }
+
+    /// Holds the robot after several failures in a row. During an outage, the hold of the platform
+    /// is enough.
+    fn failed(
+        &mut self,
+        now: Timestamp,
+        end: &Finish,
+        verdict: Verdict,
+        rules: &PacingLimits<'_>,
+    ) -> Option<Hold> {
+        let FailureRun { since, failures } = end.run?;
+        let fails = self.hold.is_some_and(|hold| hold.cause == HoldCause::Failing);
+        if rules.outage.hold().is_some() || (failures < rules.breaker.after && !fails) {
+            return None;
+        }
+        let asked = if let Verdict::TryAgain { wait } = verdict { wait } else { None };
+        let held = self.begin_hold(now, HoldCause::Failing, asked, rules.breaker.bounds())?;
+        if !fails {
+            self.hold = Some(Hold { since, ..held });
+        }
+        self.hold
     }
 
     /// Counts a refusal. Refusals for speed hold the robot at once, others after several in a row.
@@ -162,11 +205,22 @@ impl RobotQueue {
                 (None, bounds(cause, rules))
             }
         };
+        self.begin_hold(now, cause, asked, bounds?)
+    }
+
+    /// Begins or lengthens a hold.
+    fn begin_hold(
+        &mut self,
+        now: Timestamp,
+        cause: HoldCause,
+        asked: Option<Duration>,
+        bounds: WaitBounds,
+    ) -> Option<Hold> {
         // Answers of attempts that were in flight when the hold began do not lengthen it.
         if self.hold.is_some_and(|hold| hold.until > now) {
             return None;
         }
-        let hold = Hold::after(self.hold.as_ref(), cause, asked, bounds?, now);
+        let hold = Hold::after(self.hold.as_ref(), cause, asked, bounds, now);
         self.hold = Some(hold);
         self.delay(hold.wait, now);
         self.waiters.values().for_each(|waiter| waiter.handle.call.notify_one());
@@ -176,6 +230,18 @@ impl RobotQueue {
     /// Ends the hold. Returns that hold, and the deliveries that still wait in the broker.
     pub(in crate::pace) fn release(&mut self, now: Timestamp) -> Option<EndedHold> {
         let hold = self.hold.take()?;
+        let ended = self.ended(hold, now);
+        let left = hold.until.since(now);
+        self.hold_offset = self.hold_offset.saturating_sub(left);
+        self.urgent.shift_earlier(left, now);
+        self.others.shift_earlier(left, now);
+        self.consecutive_refusals = 0;
+        self.waiters.values().for_each(|waiter| waiter.handle.call.notify_one());
+        Some(ended)
+    }
+
+    /// A hold that ends at `now`, with the deliveries that still wait in the broker.
+    pub(in crate::pace) fn ended(&self, hold: Hold, now: Timestamp) -> EndedHold {
         // Deliveries were deferred until the end of the hold, or until their slot.
         let last = [self.others.last_slot(now), self.urgent.last_slot(now)]
             .into_iter()
@@ -183,13 +249,33 @@ impl RobotQueue {
             .fold(hold.until, Timestamp::max);
         let waiting_in_broker = if last > now { self.in_broker() } else { 0 };
         let back_within = if waiting_in_broker > 0 { last.since(now) } else { Duration::ZERO };
-        let left = hold.until.since(now);
-        self.hold_offset = self.hold_offset.saturating_sub(left);
-        self.urgent.shift_earlier(left, now);
-        self.others.shift_earlier(left, now);
-        self.consecutive_refusals = 0;
-        self.waiters.values().for_each(|waiter| waiter.handle.call.notify_one());
-        Some(EndedHold { platform: self.platform, hold, waiting_in_broker, back_within })
+        EndedHold { platform: self.platform, hold, waiting_in_broker, back_within }
+    }
+
+    /// Lets a message of another robot probe next, if one waits.
+    pub(in crate::pace) fn yield_next_probe(&mut self) {
+        self.probed_in_vain = true;
+    }
+
+    /// Stops the queue's time until the hold of its platform ends, as a hold of its own does.
+    pub(in crate::pace) fn hold_back(&mut self, until: Timestamp, now: Timestamp) {
+        self.probed_in_vain = false;
+        let stopped = self.hold.map_or(now, |hold| hold.until.max(now));
+        self.delay(until.since(stopped), now);
+    }
+
+    /// The platform answers again, so a failing robot may be probed at once.
+    pub(in crate::pace) fn outage_ended(&mut self, now: Timestamp) {
+        if let Some(hold) = self.hold.as_mut().filter(|hold| hold.cause == HoldCause::Failing) {
+            hold.until = hold.until.min(now);
+        }
+    }
+
+    /// Counts a delivery without a slot of its own that comes back at `until`, and waits for this
+    /// reason.
+    pub(in crate::pace) fn count_retry(&mut self, until: Timestamp, reason: WaitReason) {
+        self.retry_until = self.retry_until.max(until);
+        self.count_in_broker(reason);
     }
 
     /// Counts a message that was sent at `at`, or may have been.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{PacingLimits, RobotQueue};
 use crate::{
     domain::{Platform, RobotId, Timestamp, WaitCounts, WaitReason},
-    pace::{Hold, RobotStatus, slot_schedule::Slot},
+    pace::{Hold, RobotHealth, RobotStatus, slot_schedule::Slot},
 };
 
 /// How long an expired hold or a count of refusals keeps an idle queue from eviction.
@@ -31,6 +31,28 @@ impl RobotQueue {
         }
     }
 
+    /// Counts a delivery without a slot of its own that has come back: a retry, or the next part of
+    /// a message. An earlier process may have stored it.
+    pub(super) fn count_returned_without_slot(&mut self, waited_for: Option<WaitReason>) {
+        if let Some(reason) = waited_for {
+            self.waiting_in_broker[reason] = self.waiting_in_broker[reason].saturating_sub(1);
+        }
+    }
+
+    /// Forgets the deliveries in the broker if all are due. Those whose time to live ended there
+    /// never come back to be counted.
+    pub(in crate::pace) fn forget_returned(&mut self, now: Timestamp) {
+        if self.last_return(now).is_none() {
+            self.waiting_in_broker = WaitCounts::default();
+        }
+    }
+
+    /// When the last known delivery comes back from the broker, if any is not due yet.
+    fn last_return(&self, now: Timestamp) -> Option<Timestamp> {
+        let retry = Some(self.retry_until).filter(|until| *until > now);
+        self.others.last_slot(now).max(self.urgent.last_slot(now)).max(retry)
+    }
+
     /// The known number of deliveries that wait in the broker.
     pub(super) fn in_broker(&self) -> u32 {
         self.waiting_in_broker.values().fold(0, |sum, count| sum.saturating_add(*count))
@@ -45,9 +67,13 @@ impl RobotQueue {
         )
     }
 
-    /// The hold, if nothing is sent because of it now.
-    pub(in crate::pace) fn hold_at(&self, now: Timestamp) -> Option<Hold> {
-        self.hold.filter(|hold| hold.until > now)
+    /// The hold of the robot or of its platform, if nothing is sent because of it now.
+    pub(in crate::pace) fn hold_at(
+        &self,
+        now: Timestamp,
+        rules: &PacingLimits<'_>,
+    ) -> Option<Hold> {
+        self.effective_hold(rules).filter(|hold| hold.until > now)
     }
 
     pub(in crate::pace) const fn platform(&self) -> Platform {
@@ -60,8 +86,7 @@ impl RobotQueue {
         let long_ago = |at: Timestamp| at.after(REMEMBERED) < now;
         self.window.used() == 0
             && self.waiters.is_empty()
-            && self.urgent.last_slot(now).is_none()
-            && self.others.last_slot(now).is_none()
+            && self.last_return(now).is_none()
             && self.hold.is_none_or(|hold| long_ago(hold.until))
             && (self.consecutive_refusals == 0 || long_ago(self.left_at))
     }
@@ -76,7 +101,7 @@ impl RobotQueue {
     ) -> (Timestamp, Timestamp) {
         let (mut plan, mut window) =
             (if urgent { &self.urgent } else { &self.others }.clone(), self.window.clone());
-        let held_until = self.hold.map_or(now, |hold| hold.until);
+        let held_until = self.effective_hold(rules).map_or(now, |hold| hold.until);
         let mut slots = (0..messages.max(1)).map(|_| {
             let (free, _) = plan.next(now, &mut window, rules.quota, self.answer_time);
             let slot = free.max(held_until);
@@ -91,16 +116,24 @@ impl RobotQueue {
         &self,
         robot: RobotId,
         now: Timestamp,
+        health: Option<&RobotHealth>,
         rules: &PacingLimits<'_>,
     ) -> RobotStatus {
-        let last = self.others.last_slot(now).max(self.urgent.last_slot(now));
+        let hold = self.effective_hold(rules);
+        let last = self.last_return(now);
         let mut waits = if last.is_some() { self.waiting_in_broker } else { WaitCounts::default() };
         for waiter in self.waiters.values() {
             waits[waiter.reason] = waits[waiter.reason].saturating_add(1);
         }
+        let waiting = waits.values().fold(0_u32, |sum, count| sum.saturating_add(*count));
+        // Nothing leaves before the hold has ended.
+        let last = last.max(hold.filter(|_| waiting > 0).map(|hold| hold.until));
+        let unknown = waiting > 0 && hold.is_some_and(|hold| hold.cause.ends_at_unknown_time());
         RobotStatus {
             robot,
             platform: self.platform,
+            success_share: health.and_then(|health| health.hour.success_share(now)),
+            health: health.cloned(),
             used: self.window.used(),
             allowed: rules
                 .quota
@@ -109,15 +142,16 @@ impl RobotQueue {
                 .max_by_key(|window| window.span)
                 .map(|window| window.max),
             in_flight: self.window.in_flight(),
-            waiting: waits.values().fold(0, |sum, count| sum.saturating_add(*count)),
-            wait_reason: match self.hold {
+            waiting,
+            wait_reason: match hold {
                 Some(hold) => Some(WaitReason::Hold(hold.cause)),
                 None => WaitReason::most_frequent(&waits),
             },
             waits,
-            drained_in: last.map_or(Duration::ZERO, |last| last.since(now)),
-            hold: self.hold,
-            held_for: self.hold.map(|hold| hold.until.since(now)).filter(|left| !left.is_zero()),
+            drained_in: (!unknown).then(|| last.map_or(Duration::ZERO, |last| last.since(now))),
+            held_since: hold.map(|hold| hold.since),
+            hold,
+            held_for: hold.map(|hold| hold.until.since(now)).filter(|left| !left.is_zero()),
         }
     }
 }

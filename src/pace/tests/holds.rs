@@ -39,15 +39,9 @@ async fn a_wait_that_a_platform_requests_stays_within_the_settings_over_restarts
         (asking(1).robot, Platform::DingTalk, T0.after(Duration::from_secs(864_000)));
     let after = pace(&[(20, 60)], (60, 600));
     let wait = Duration::from_secs(864_000);
+    let hold = Hold { cause: HoldCause::Throttled, since: T0, until, wait };
     after.restore([
-        PaceRecord::HoldStarted {
-            robot,
-            platform,
-            at: T0,
-            cause: HoldCause::Throttled,
-            until,
-            wait,
-        },
+        PaceRecord::HoldStarted { robot, platform, at: T0, hold },
         PaceRecord::SlotReserved { robot, platform, slot: until, reason: WaitReason::RobotQuota },
     ]);
     assert_eq!(after.robots()[0].held_for.map(|left| left.as_secs()), Some(600));
@@ -70,7 +64,7 @@ async fn after_a_hold_one_message_probes_alone_until_one_gets_through() {
     });
     settle().await;
     assert!(!second.is_finished(), "the second must wait for the probe");
-    assert!(probe.finish(Verdict::Delivered, Duration::ZERO).lifted.is_some());
+    assert!(probe.finish(&answer(Verdict::Delivered), Duration::ZERO).lifted.is_some());
     let _ = second.await.unwrap();
 }
 
@@ -79,7 +73,7 @@ async fn a_hold_moves_the_planned_slots_and_keeps_their_order() {
     let pace = pace(&[(1, 60)], (300, 300));
     let air = asking(1).go(&pace).await;
     let (first, second) = (asking(1).later(&pace).await, asking(1).later(&pace).await);
-    let held = air.finish(THROTTLED, Duration::ZERO).held.unwrap();
+    let held = air.finish(&answer(THROTTLED), Duration::ZERO).held.unwrap();
     let third = asking(1).later(&pace).await;
     assert!(third.due > held.until && third.slot > second.slot);
     until(&pace, first.due).await;

@@ -105,7 +105,7 @@ async fn a_delivery_without_room_to_wait_comes_back_to_its_position() {
     assert_eq!(asking(1).at(at).without_room().later(&pace).await, first);
     let again = asking(1).at(QueuePosition::Head).without_room().later(&pace).await;
     assert_eq!((wait(&pace, again), again.slot), (30, None), "it goes before all others as before");
-    assert_eq!(pace.robots()[0].waiting, 1);
+    assert_eq!(pace.robots()[0].waiting, 2, "both wait in the broker");
     // Close to its slot it waits in memory, until a hold makes the wait long.
     until(&pace, first.due.before(Duration::from_secs(1))).await;
     let waiting = tokio::spawn({
@@ -153,8 +153,8 @@ async fn messages_of_one_robot_leave_one_after_the_other_so_that_they_arrive_in_
     settle().await;
     assert!(!third.is_finished());
     let _ = (
-        first.finish(Verdict::Delivered, Duration::ZERO),
-        second.finish(Verdict::Delivered, Duration::ZERO),
+        first.finish(&answer(Verdict::Delivered), Duration::ZERO),
+        second.finish(&answer(Verdict::Delivered), Duration::ZERO),
     );
     let _ = third.await.unwrap();
     assert_eq!(start.elapsed().as_millis(), 50, "both were answered: the third leaves at once");
@@ -325,7 +325,7 @@ async fn the_next_part_leaves_right_behind_the_one_before_whatever_else_waits() 
     settle().await;
     let behind = message.clone().at(QueuePosition::After(first.position()));
     let asked = pace.enqueue(&behind.enqueue());
-    let _ = first.finish(Verdict::Delivered, Duration::ZERO);
+    let _ = first.finish(&answer(Verdict::Delivered), Duration::ZERO);
     let PaceDecision::Granted(mut second, _) =
         pace.wait_for_permit(&behind.enqueue(), asked, &CancellationToken::new()).await
     else {
@@ -334,7 +334,7 @@ async fn the_next_part_leaves_right_behind_the_one_before_whatever_else_waits() 
     assert!(!waits.is_finished(), "who came later waits");
     second.mark_sent(false).await.unwrap();
     let position = second.position();
-    let _ = second.finish(Verdict::Delivered, Duration::ZERO);
+    let _ = second.finish(&answer(Verdict::Delivered), Duration::ZERO);
     assert!(waits.await.unwrap() > position);
 }
 
@@ -344,7 +344,7 @@ async fn a_part_that_has_to_wait_keeps_its_position_before_later_plans() {
     let message = asking(1);
     let first = message.go(&pace).await;
     let position = first.position();
-    let _ = first.finish(Verdict::Delivered, Duration::ZERO);
+    let _ = first.finish(&answer(Verdict::Delivered), Duration::ZERO);
     let part = message.clone().at(QueuePosition::After(position)).later(&pace).await;
     assert_eq!((wait(&pace, part), part.slot), (60, Some(position)));
     let other = asking(1).later(&pace).await;
@@ -356,7 +356,7 @@ async fn a_part_that_has_to_wait_keeps_its_position_before_later_plans() {
     });
     settle().await;
     let second = message.at(QueuePosition::After(position)).go(&pace).await;
-    let _ = second.finish(Verdict::Delivered, Duration::ZERO);
+    let _ = second.finish(&answer(Verdict::Delivered), Duration::ZERO);
     settle().await;
     assert!(!waits.is_finished(), "the window belongs to the part");
     assert!(waits.await.unwrap() > position);

@@ -37,10 +37,17 @@ async fn while_a_robot_is_held_its_deliveries_wait_for_the_hold_and_its_cause_is
         (Verdict::BudgetSpent { wait: Duration::from_secs(900) }, HoldCause::Budget),
         (Verdict::Security, HoldCause::Security),
         (Verdict::RobotGone, HoldCause::RobotGone),
+        (Verdict::TryAgain { wait: None }, HoldCause::Failing),
     ] {
         let probe = Duration::from_secs(600);
         let health = HealthPolicy { after: 1, probe_min: probe, probe_max: probe };
-        let pace = with(PaceSettings { health, ..settings(&[(20, 60)], (600, 3600)) });
+        let breaker = BreakerPolicy {
+            after: 1,
+            probe_min: probe,
+            probe_max: probe,
+            ..BreakerPolicy::by_default().unwrap()
+        };
+        let pace = with(PaceSettings { health, breaker, ..settings(&[(20, 60)], (600, 3600)) });
         let _ = asking(1).sent(&pace, verdict).await;
         for position in [QueuePosition::Tail, QueuePosition::Head, QueuePosition::AtSlot(T0)] {
             assert_eq!(
@@ -69,8 +76,8 @@ async fn a_refused_delivery_waits_for_what_is_really_held_and_is_counted_so() {
         let pace = with(PaceSettings { health, ..settings(&[(2, 600)], (600, 3600)) });
         let refused = Asking { group, ..asking(1) }.go(&pace).await;
         let other = asking(1).go(&pace).await;
-        let _ = before.map(|verdict| other.finish(verdict, Duration::ZERO));
-        let changes = refused.finish(verdict, Duration::ZERO);
+        let _ = before.map(|verdict| other.finish(&answer(verdict), Duration::ZERO));
+        let changes = refused.finish(&answer(verdict), Duration::ZERO);
         assert_eq!(changes.resume.map(|resume| resume.reason), Some(reason), "{verdict:?}");
         // A robot shows its counts as long as it has a slot.
         let behind = asking(1).later(&pace).await;
@@ -92,7 +99,7 @@ async fn a_hold_that_begins_while_a_delivery_waits_in_memory_is_its_reason() {
         tokio::spawn(async move { asking(1).later(&pace).await })
     };
     settle().await;
-    let _ = first.finish(THROTTLED, Duration::ZERO);
+    let _ = first.finish(&answer(THROTTLED), Duration::ZERO);
     assert_eq!(waiting.await.unwrap().reason, WaitReason::Hold(HoldCause::Throttled));
 }
 

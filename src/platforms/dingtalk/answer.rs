@@ -40,7 +40,9 @@ pub(super) const RULES: &[AnswerRule] = &[
     code(300_001, FORM),
     code(300_005, Meaning::RobotGone),
     // Caused by our clock or a slow network. The next attempt has a new signature.
-    code(310_000, Meaning::TryAgain).says("timestamp"),
+    code(310_000, Meaning::TryAgain).says("timestamp").about_signature(),
+    code(310_000, Meaning::Security).says("sign").about_signature(),
+    code(310_000, Meaning::Security).says("签名").about_signature(),
     code(310_000, Meaning::Security),
     code(400_013, Meaning::RobotGone),
     code(400_101, Meaning::RobotGone),

@@ -37,7 +37,7 @@ pub(super) const RULES: &[AnswerRule] = &[
     code(2_200, Meaning::TryAgain),
     code(19_001, Meaning::RobotGone),
     code(19_007, Meaning::RobotGone),
-    code(19_021, Meaning::Security),
+    code(19_021, Meaning::Security).about_signature(),
     code(19_022, Meaning::Security),
     code(19_024, Meaning::Security),
     any_code(Meaning::Throttled).status(429),

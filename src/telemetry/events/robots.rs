@@ -5,8 +5,10 @@
 //! Not here: when a robot is held (`pace/hold.rs`).
 
 use crate::{
-    domain::{AttemptOutcome, GroupName, HoldCause, Platform, PlatformMap, RobotId, Timestamp},
-    pace::{GroupStatus, Hold, PaceChanges, PlatformSummary},
+    domain::{
+        AttemptOutcome, GroupName, HoldCause, Platform, PlatformMap, RobotId, Timestamp, TopicName,
+    },
+    pace::{GroupStatus, Hold, OutageChange, PaceChanges, PlatformSummary},
     telemetry::{
         labels::{GroupLabel, HoldLabels, PlatformLabel, QUOTA},
         log_limit::LimitedLine,
@@ -20,6 +22,10 @@ pub struct PaceChanged<'a> {
     pub platform: Platform,
     /// The robot.
     pub robot: RobotId,
+    /// The topic of the message.
+    pub topic: &'a TopicName,
+    /// The name of its subscription; empty without one.
+    pub name: &'a str,
     /// The changes.
     pub changes: &'a PaceChanges,
     /// The platform's answer.
@@ -32,9 +38,18 @@ impl PaceChanged<'_> {
         if let Some(hold) = &self.changes.held {
             self.held(hold, telemetry);
         }
-        if let Some(hold) = &self.changes.lifted {
-            RobotHoldEnded { platform: self.platform, robot: self.robot, cause: hold.cause }
-                .emit(telemetry);
+        match &self.changes.lifted {
+            // A robot that is held anew, for another cause, is not released.
+            Some(_) if self.changes.held.is_some() => (),
+            Some(hold) if hold.cause == HoldCause::Failing => self.recovered(telemetry),
+            Some(hold) => {
+                RobotHoldEnded { platform: self.platform, robot: self.robot, cause: hold.cause }
+                    .emit(telemetry);
+            }
+            None => (),
+        }
+        if let Some(outage) = self.changes.outage {
+            self.outage(outage, telemetry);
         }
         if let Some((group, used, monthly)) = &self.changes.budget_warning {
             tracing::warn!(
@@ -67,6 +82,8 @@ impl PaceChanged<'_> {
             return;
         }
         tracing::warn!(
+            subscription.name = self.name,
+            event.topic = %self.topic,
             platform,
             robot.id = %self.robot,
             cause,
@@ -77,6 +94,46 @@ impl PaceChanged<'_> {
             hold.cause.sentence(),
             hold.cause.advice()
         );
+    }
+
+    fn recovered(&self, telemetry: &Telemetry) {
+        if !telemetry.lines.allow(LimitedLine::RobotLifted) {
+            return;
+        }
+        tracing::info!(
+            subscription.name = self.name,
+            event.topic = %self.topic,
+            platform = self.platform.as_str(),
+            robot.id = %self.robot,
+            failures = self.changes.failed.map(|run| run.failures),
+            seconds = self.changes.failed_for.map(|lasted| lasted.as_secs()),
+            "a robot answers again; what waits for it is sent in its order"
+        );
+    }
+
+    fn outage(&self, outage: OutageChange, telemetry: &Telemetry) {
+        let platform = self.platform.as_str();
+        let on = PlatformLabel { platform };
+        match outage {
+            OutageChange::Began { hold, failing, tried } => {
+                telemetry.platform_outages.get_or_create(&on).inc();
+                telemetry.platform_outage.get_or_create(&on).set(1);
+                tracing::warn!(
+                    platform,
+                    failing,
+                    tried,
+                    code = self.answer.code,
+                    detail = self.answer.detail,
+                    seconds = hold.wait.as_secs(),
+                    "most robots of a platform fail, so it is held as a whole; {}",
+                    HoldCause::Failing.advice()
+                );
+            }
+            OutageChange::Ended { lasted, .. } => {
+                telemetry.platform_outage.get_or_create(&on).set(0);
+                tracing::info!(platform, seconds = lasted.as_secs(), "a platform answers again");
+            }
+        }
     }
 }
 
@@ -145,6 +202,7 @@ impl PaceSampled<'_> {
                 .get_or_create(&on)
                 .set(robots.in_flight_limit.into());
             telemetry.deliveries_waiting_seconds.get_or_create(&on).set(seconds);
+            telemetry.platform_outage.get_or_create(&on).set(robots.outage.into());
         }
         // Subscriptions may name any number of groups, so only configured ones become labels.
         for one in self.groups.iter().filter(|one| one.configured) {

@@ -59,6 +59,10 @@ impl Home {
             path("master.key"),
             path("admin.sock"),
         );
+        // Most tests with faults are about single attempts, so no robot is held for them.
+        if !more.contains("[breaker]") {
+            config.push_str("[breaker]\nafter = 1000\n");
+        }
         for platform in Platform::ALL {
             if !more.contains(&format!("[platforms.{platform}]")) {
                 // All platforms share one host, and therefore the smallest of their rates.

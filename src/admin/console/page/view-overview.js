@@ -94,7 +94,7 @@ export function view({ listen }) {
 }
 
 /// The condition, in words.
-function condition({ broker_up, broker_blocked, robots, dead }) {
+function condition({ at, broker_up, broker_blocked, robots, dead }) {
   const letters = dead?.letters > 0 ? ` ${several(dead.letters, "dead letter lies", "dead letters lie")} in the queues.` : "";
   const waiting = robots.waiting > 0 ? `${several(robots.waiting, "delivery waits", "deliveries wait")} for ${robots.waiting === 1 ? "its" : "their"} turn.` : "Nothing waits.";
   if (!broker_up) {
@@ -102,6 +102,17 @@ function condition({ broker_up, broker_blocked, robots, dead }) {
   }
   if (broker_blocked) {
     return { kind: "warn", headline: "The broker takes no messages", detail: "It has a memory or disk alarm. Deliveries that can be made are made; deferred ones wait." };
+  }
+  if (robots.outages.length > 0) {
+    const names = robots.outages.map((outage) => QUEUES[outage.platform] ?? outage.platform).join(", ");
+    const since = ago(robots.outages.map((outage) => outage.since).sort()[0], at).textContent;
+    const failing = robots.failing > 0 ? ` ${several(robots.failing, "robot", "robots")} elsewhere ${robots.failing === 1 ? "fails" : "fail"} too.` : "";
+    return { kind: "bad", headline: `${robots.outages.length > 1 ? "Platforms fail" : "A platform fails"}: ${names}`, detail: `Most robots there get no usable answer; it began ${since}. Deliveries wait in order, within their time to live, and one message at a time probes. ${waiting}${failing}` };
+  }
+  if (robots.failing > 0) {
+    const held = robots.held - robots.failing;
+    const others = held > 0 ? ` ${several(held, "robot is", "robots are")} on hold for another reason.` : "";
+    return { kind: "warn", headline: several(robots.failing, "robot fails", "robots fail"), detail: `${robots.failing === 1 ? "Its" : "Their"} attempts get no usable answer. Deliveries wait in order, and a probe that gets through ends the hold. ${waiting}${others}` };
   }
   if (robots.held > 0) {
     return { kind: "warn", headline: `${several(robots.held, "robot is", "robots are")} on hold`, detail: `${robots.held === 1 ? "Its" : "Their"} deliveries wait in order and cost no attempts. ${waiting}` };

@@ -7,7 +7,7 @@ import { confirmed } from "./dialog.js";
 import { el, notice, say } from "./elements.js";
 import { asked, filters } from "./filter.js";
 import { table } from "./table.js";
-import { ahead, brief, capital, number, platform, sentence, several, short, span } from "./words.js";
+import { ago, ahead, brief, capital, number, platform, sentence, several, short, span } from "./words.js";
 
 export const title = "Robots";
 
@@ -105,10 +105,10 @@ export function robotColumns(at) {
     {
       head: "Drained in",
       kind: "number",
-      sign: (row) => (row.waiting > 0 ? span(row.drained_in_seconds) : ""),
-      nodes: (row) => (row.waiting > 0 ? ahead(row.drained_in_seconds, at()) : "–"),
+      sign: (row) => (row.waiting > 0 ? (known(row) ? span(row.drained_in_seconds) : TEXTS.UNKNOWN) : ""),
+      nodes: (row) => (row.waiting > 0 ? (known(row) ? ahead(row.drained_in_seconds, at()) : TEXTS.UNKNOWN) : "–"),
     },
-    { head: "State", sign: (row) => `${row.absent} ${row.cause} ${row.wait?.reason} ${row.held_for_seconds}`, nodes: (row) => state(row, at()) },
+    { head: "State", sign: (row) => `${row.absent} ${row.cause} ${row.wait?.reason} ${row.held_for_seconds} ${row.health?.last_failure?.at}`, nodes: (row) => state(row, at()) },
   ];
 }
 
@@ -125,7 +125,20 @@ function state(row, at) {
   if (row.absent) return el("span", { class: "calm" }, row.absent);
   if (!row.cause) return el("span", { class: "calm" }, row.wait ? capital(row.wait.sentence) : "sending");
   const next = row.held_for_seconds ? ["tries again in ", ahead(row.held_for_seconds, at)] : ["tries again with the next message"];
-  return [el("strong", { class: "held" }, capital(row.wait.sentence)), "; ", ...next];
+  const since = row.held_since ? [" (it began ", ago(row.held_since, at), ")"] : [];
+  return [el("strong", { class: "held" }, capital(row.wait.sentence)), ...since, "; ", ...next, ...failure(row)];
+}
+
+/// The last failure of a robot whose attempts fail.
+function failure(row) {
+  const last = row.health?.failures_in_a_row > 0 ? row.health.last_failure : null;
+  if (!last) return [];
+  return [`. ${several(row.health.failures_in_a_row, "failure", "failures in a row")}, the last one `, el("code", {}, last.code), last.detail ? `: ${last.detail}` : ""];
+}
+
+/// Whether the time to drain is known: it is not where nothing gets through.
+function known(row) {
+  return row.drained_in_seconds !== null;
 }
 
 /// Only a held robot can be released.

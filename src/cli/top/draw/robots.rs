@@ -195,9 +195,17 @@ fn known(robot: &RobotView, width: usize, tall: bool, theme: Theme) -> Vec<Line<
         );
         return lines;
     }
-    lines.push(Line::styled(format!(" HELD: {}", waits_for(robot)), theme.warning()));
+    let since = robot.held_since.iter().map(|since| format!("since {}", format::line(since)));
+    let held: Vec<_> =
+        std::iter::once(format!("HELD: {}", waits_for(robot))).chain(since).collect();
+    let held = format::fitting(&held, ", ", 0, width);
+    lines.push(Line::styled(format!(" {held}"), theme.warning()));
     if !tall {
         return lines;
+    }
+    if let Some(failure) = format::failure(robot) {
+        let failure = format::lines(&failure, width);
+        lines.extend(failure.into_iter().map(|line| Line::raw(format!(" {line}"))));
     }
     let advice = format::lines(&format!("what to do: {}", format::advice(robot)), width);
     lines.extend(advice.into_iter().map(|line| Line::from(Span::raw(format!(" {line}")))));
@@ -218,7 +226,11 @@ fn subscribed(one: &SubscriptionView) -> String {
 }
 
 fn drained_in(robot: &RobotView) -> String {
-    if robot.waiting == 0 { "-".to_owned() } else { span(robot.drained_in_seconds) }
+    match robot.drained_in_seconds {
+        _ if robot.waiting == 0 => "-".to_owned(),
+        Some(seconds) => span(seconds),
+        None => phrases::UNKNOWN.to_owned(),
+    }
 }
 
 fn used(robot: &RobotView) -> String {
