@@ -89,6 +89,8 @@ mod erasure_tests;
 #[cfg(test)]
 mod golden_tests;
 #[cfg(test)]
+mod history_crash_tests;
+#[cfg(test)]
 mod history_samples;
 #[cfg(test)]
 mod history_tests;
