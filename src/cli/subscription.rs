@@ -14,7 +14,7 @@ use super::{
     columns, credentials,
     exit::Failure,
     export, import,
-    output::{Table, confirm, print, print_json},
+    output::{Table, confirm, print, print_hint, print_json},
 };
 use crate::{
     admin::wire::{
@@ -199,7 +199,9 @@ impl Backend {
             print_json(&view);
             return Ok(());
         }
-        print_view(&view)
+        print_view(&view)?;
+        print_hint(&format!("what it got: roomcast history --subscription {id}"));
+        Ok(())
     }
 
     async fn remove(&self, id: SubscriptionId) -> Result<(), Failure> {
