@@ -431,6 +431,10 @@ async fn the_console_finds_the_history_of_an_event_and_leads_there_from_a_subscr
     browser.counts(".history tbody tr", 2).await;
     browser.says(".history tbody", "Delivered in").await;
     browser.says(".history tbody", "Received; 1 delivery of 1 subscription began").await;
+    let mark = "const mark = getComputedStyle(document.querySelector('.platform'), '::before'); \
+        return mark.backgroundColor";
+    let mark = browser.evaluate(mark).await;
+    assert_ne!(mark, "rgba(0, 0, 0, 0)", "the mark of a platform has a colour");
     browser.pictures("history").await;
     assert_eq!(browser.complaints().await, Vec::<String>::new());
     assert_eq!(browser.nameless().await, Vec::<String>::new());
