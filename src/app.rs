@@ -92,7 +92,10 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
     let (tell_ready, ready) = watch::channel(false);
     let systemd = Systemd::default();
     let telling = tokio::spawn(systemd.clone().notify_until_stopped(ready.clone(), stop.clone()));
-    let records = Arc::new(HistoryBuffer::default());
+    let records = Arc::new(match config.history.keeps_texts() {
+        true => HistoryBuffer::with_texts(),
+        false => HistoryBuffer::default(),
+    });
     let telemetry = Telemetry::new().with_traces(&config.trace)?;
     let telemetry = Arc::new(match config.history.is_on() {
         true => telemetry.with_history(Arc::clone(&records)),
@@ -122,7 +125,11 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
         let config = config.clone();
         off_thread(move || build(&config, beyond)).await?
     };
-    let history = history_writer::open(&config, &parts.clock).await;
+    let opening = {
+        let (config, store, now) = (config.clone(), store.clone(), parts.clock.now());
+        move || wiring::history(&config, &store, now)
+    };
+    let history = history_writer::open(opening).await;
     let history_ended = CancellationToken::new();
     let recording = history.clone().map(|history| {
         let writer = HistoryWriter {
@@ -150,8 +157,12 @@ pub async fn run(config: Config, file: Option<&Path>, logs: LogHandle) -> Result
         pace: Some(parts.pace.clone()),
         clock: parts.clock.clone(),
     };
-    let letters =
-        DeadLetterService::new(wiring::letters_settings(&config, store.templates(), stop.clone()));
+    let letters = DeadLetterService::new(wiring::letters_settings(
+        &config,
+        store.templates(),
+        Arc::clone(&telemetry),
+        stop.clone(),
+    ));
     let subscriptions = SubscriptionService::new(Arc::new(store), config.webhook_hosts());
     let history = HistoryService {
         history,

@@ -37,6 +37,11 @@ use crate::{
     },
     clock::Clock,
     fanout::Decoder,
+    history::LetterAction,
+    telemetry::{
+        Telemetry,
+        events::{DeadLetterActedOn, LetterFacts},
+    },
 };
 
 /// A page or a summary has this many rows by default.
@@ -64,6 +69,8 @@ pub struct DeadLetterServiceSettings {
     pub decoder: Decoder,
     /// The clock.
     pub clock: Clock,
+    /// Keeps the history of actions.
+    pub telemetry: Arc<Telemetry>,
     /// Stops an action after its current batch.
     pub stop: CancellationToken,
 }
@@ -194,7 +201,13 @@ impl DeadLetterService {
         // letters finds them gone.
         drop(turn);
         let mut acted = DeadLetterSummary::usual();
-        let done = queues.act(&acting, selection, |letter| acted.add(letter)).await?;
+        let (clock, telemetry) = (&self.0.settings.clock, &self.0.settings.telemetry);
+        let each = |letter: &DeadLetter| {
+            acted.add(letter);
+            let (letter, at) = (facts(letter), clock.now());
+            DeadLetterActedOn { letter, action: done_by(act), at }.emit(telemetry);
+        };
+        let done = queues.act(&acting, selection, each).await?;
         queues.close().await?;
         Ok(DeadOutcome { matched, done, rows: acted.rows(PAGE_MAX).0, missed: report.missed })
     }
@@ -228,6 +241,31 @@ impl DeadLetterService {
 
     fn filter(&self, query: &DeadQuery, ids: &[String]) -> Result<DeadLetterFilter, ApiError> {
         dead_filter(query, ids, self.0.settings.clock.now())
+    }
+}
+
+/// What the history keeps of a letter.
+#[must_use]
+pub fn facts(letter: &DeadLetter) -> LetterFacts<'_> {
+    LetterFacts {
+        id: &letter.id,
+        event: &letter.event,
+        topic: &letter.topic,
+        reason: letter.reason.as_str(),
+        code: &letter.code,
+        generation: letter.generation,
+        platform: letter.platform,
+        subscription: letter.subscription,
+        robot: letter.robot,
+    }
+}
+
+/// What an action does with a letter.
+#[must_use]
+pub const fn done_by(act: DeadLetterAction) -> LetterAction {
+    match act {
+        DeadLetterAction::Redrive => LetterAction::Redriven,
+        DeadLetterAction::Discard => LetterAction::Discarded,
     }
 }
 

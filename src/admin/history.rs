@@ -12,22 +12,30 @@ use std::{
 
 use super::{
     ApiError, SubscriptionService,
-    history_view::{entry, summaries},
+    history_view::{entry, summaries, times_in_order},
     phrases,
     subscriptions::invalid,
-    wire::{EventHistory, HistoryEntries, HistoryEntry, HistoryFilter},
+    wire::{EventHistory, HistoryEntries, HistoryEntry, HistoryFilter, LettersActedOn},
 };
 use crate::{
     clock::Clock,
     domain::{EventId, SubscriptionId, Timestamp, UnknownEvent, duration},
-    history::{DeliveryHistory, HistoryPage, HistoryQuery, HistoryRecord, HistoryUnavailable},
-    telemetry::with_causes,
+    history::{
+        DeliveryHistory, HistoryPage, HistoryQuery, HistoryRecord, HistoryUnavailable, LetterAction,
+    },
+    telemetry::{
+        Telemetry,
+        events::{DeadLetterActedOn, LetterFacts},
+        with_causes,
+    },
 };
 
 /// The default size of a page.
 const PAGE: usize = 100;
 /// The largest size of a page.
 const PAGE_MAX: usize = 1000;
+/// How many letters the command line may report at once.
+const LETTERS_MAX: usize = 1000;
 /// How many entries the life of one event shows.
 const EVENT_ENTRIES_MAX: usize = 5000;
 /// How many pages are read for it. A page of an event reads little else.
@@ -73,7 +81,7 @@ impl HistoryService {
             return Err(ApiError::NotFound(UnknownEvent(id.to_owned()).to_string()));
         }
         records.reverse();
-        let times: Vec<_> = records.iter().map(|record| record.at).collect();
+        let times = times_in_order(&records);
         let entries = self.entries(records).await;
         // The clock may have been set back, so the last outcome is that of the last record.
         let deliveries = summaries(&entries);
@@ -81,6 +89,39 @@ impl HistoryService {
         timed.sort_by_key(|(at, _)| *at);
         let entries = timed.into_iter().map(|(_, entry)| entry).collect();
         Ok(EventHistory { event: id.to_owned(), deliveries, entries, next })
+    }
+
+    /// Notes what the command line did with dead letters. Returns their number.
+    pub fn note_letters(
+        &self,
+        request: LettersActedOn,
+        telemetry: &Telemetry,
+    ) -> Result<usize, ApiError> {
+        self.history()?;
+        let (letters, now) = (request.letters, self.clock.now());
+        if letters.len() > LETTERS_MAX {
+            return Err(invalid(format!("letters: there are more than {LETTERS_MAX}")));
+        }
+        for one in &letters {
+            let letter = LetterFacts {
+                id: &one.letter,
+                event: &one.event,
+                topic: &one.topic,
+                reason: &one.reason,
+                code: &one.code,
+                generation: one.generation,
+                platform: one.platform,
+                subscription: one.subscription,
+                robot: one.robot,
+            };
+            let action = match one.discarded {
+                true => LetterAction::Discarded,
+                false => LetterAction::Redriven,
+            };
+            let at = Timestamp::from_unix_millis(one.at_millis).min(now);
+            DeadLetterActedOn { letter, action, at }.emit(telemetry);
+        }
+        Ok(letters.len())
     }
 
     fn history(&self) -> Result<Arc<dyn DeliveryHistory>, ApiError> {
@@ -91,7 +132,7 @@ impl HistoryService {
     async fn entries(&self, records: Vec<HistoryRecord>) -> Vec<HistoryEntry> {
         let (mut names, mut entries) = (HashMap::new(), Vec::with_capacity(records.len()));
         for record in records {
-            let name = match record.step().map(|step| step.subscription) {
+            let name = match record.subscription() {
                 Some(id) => self.name(id, &mut names).await,
                 None => None,
             };

@@ -1,15 +1,17 @@
 //! The HTTP routes of the history.
 //!
-//! Owns their paths.
+//! Owns their paths, except the one on the socket.
 //!
 //! Not here: the answers (`history.rs`), and the other routes (`routes.rs`).
 
-use axum::{Json, Router, extract::State, routing::get};
+use axum::{Extension, Json, Router, extract::State, routing::get};
 
 use super::{
     Admin, ApiError,
+    audit::AuditedChange,
+    body::JsonBody,
     params::{PathParam, QueryParams},
-    wire::{EventHistory, HistoryEntries, HistoryFilter},
+    wire::{EventHistory, HistoryEntries, HistoryFilter, LettersActedOn, LettersNoted},
 };
 
 /// The routes below `under`: `/v1` for the API, `/console/api` for the console.
@@ -31,4 +33,17 @@ async fn event(
     PathParam(id): PathParam<String>,
 ) -> Result<Json<EventHistory>, ApiError> {
     Ok(Json(admin.history.event(&id).await?))
+}
+
+/// Notes what the command line did with dead letters. It works on the broker's queues itself.
+pub(super) async fn note_letters(
+    State(admin): State<Admin>,
+    JsonBody(request): JsonBody<LettersActedOn>,
+) -> Result<(Extension<AuditedChange>, Json<LettersNoted>), ApiError> {
+    let discarded = request.letters.iter().filter(|letter| letter.discarded).count();
+    let letters = admin.history.note_letters(request, &admin.telemetry)?;
+    let redriven = letters - discarded;
+    let object = format!("{redriven} redriven, {discarded} discarded");
+    let changed = AuditedChange::count(letters).of(object);
+    Ok((Extension(changed), Json(LettersNoted { letters })))
 }

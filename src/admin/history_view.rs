@@ -7,13 +7,16 @@
 use super::{
     dead_letters::rfc3339,
     wire::{
-        DeliverySummary, HistoryAttempt, HistoryDead, HistoryDelivery, HistoryEntry, HistoryWait,
-        WaitView,
+        DeliverySummary, HistoryAttempt, HistoryDead, HistoryDelivery, HistoryEntry, HistoryHold,
+        HistoryWait, WaitView,
     },
 };
 use crate::{
-    domain::{DeadReason, Part, VerdictKind, WaitReason},
-    history::{AttemptRecord, Coalesced, DeliveryStep, HistoryRecord, Occurrence, StepEnd},
+    domain::{DeadReason, HoldCause, Part, Timestamp, VerdictKind, WaitReason, every},
+    history::{
+        AttemptRecord, Coalesced, DeliveryStep, HistoryRecord, HoldChange, HoldRecord,
+        LetterAction, LetterRecord, Occurrence, RecordText, StepEnd,
+    },
 };
 
 /// The entry of a record; `name` is the name of its subscription.
@@ -28,13 +31,20 @@ pub(super) fn entry(record: HistoryRecord, name: Option<String>) -> HistoryEntry
         attempt: None,
         wait: None,
         dead: None,
+        letter: None,
+        hold: None,
+        text: None,
         subscriptions: None,
         deliveries: None,
     };
     match record.occurrence {
-        Occurrence::Received { subscriptions, deliveries } => HistoryEntry {
+        Occurrence::Received { subscriptions, deliveries, text } => HistoryEntry {
             subscriptions: Some(subscriptions),
             deliveries: Some(deliveries),
+            text: match text {
+                RecordText::Text(text) => Some(text),
+                RecordText::None | RecordText::Erased => None,
+            },
             ..blank
         },
         Occurrence::GivenUp { reason, code, .. } => {
@@ -43,7 +53,7 @@ pub(super) fn entry(record: HistoryRecord, name: Option<String>) -> HistoryEntry
         }
         Occurrence::Step(step) => {
             let (wait, dead) = match &step.end {
-                Some(StepEnd::Waits { until, reason }) => {
+                Some(StepEnd::Waits { until, reason, .. }) => {
                     let why = WaitView {
                         reason: reason.to_string(),
                         ..WaitReason::named(reason).unwrap_or(WaitReason::Unknown).into()
@@ -59,6 +69,46 @@ pub(super) fn entry(record: HistoryRecord, name: Option<String>) -> HistoryEntry
             let delivery = Some(delivery(&step, name));
             HistoryEntry { delivery, attempt: step.attempt.map(attempt), wait, dead, ..blank }
         }
+        Occurrence::Letter(letter) => HistoryEntry {
+            delivery: delivery_of(&letter, name),
+            dead: Some(HistoryDead {
+                reason: letter.reason.into_owned(),
+                code: letter.code,
+                detail: String::new(),
+            }),
+            letter: Some(letter.letter),
+            ..blank
+        },
+        Occurrence::Hold(hold) => HistoryEntry { hold: Some(held(*hold)), ..blank },
+    }
+}
+
+/// The delivery of a dead letter; `None` if the letter is an event as a whole.
+fn delivery_of(letter: &LetterRecord, name: Option<String>) -> Option<HistoryDelivery> {
+    Some(HistoryDelivery {
+        subscription: letter.subscription?,
+        name,
+        platform: letter.platform?,
+        robot: letter.robot?,
+        generation: letter.generation,
+        hops: 0,
+        attempts: 0,
+        part: None,
+        omitted: Vec::new(),
+    })
+}
+
+fn held(hold: HoldRecord) -> HistoryHold {
+    HistoryHold {
+        platform: hold.platform,
+        robot: hold.robot,
+        cause: hold.cause.into_owned(),
+        until: match hold.change {
+            HoldChange::Began { until } => Some(rfc3339(until)),
+            HoldChange::Ended => None,
+        },
+        code: hold.code,
+        detail: hold.detail,
     }
 }
 
@@ -105,7 +155,7 @@ fn says(record: &HistoryRecord) -> String {
         Occurrence::Received { subscriptions: 0, .. } => {
             "received; its topic has no subscription".to_owned()
         }
-        Occurrence::Received { subscriptions, deliveries } => {
+        Occurrence::Received { subscriptions, deliveries, .. } => {
             let (of, begun) = (counted(*subscriptions, "subscription"), *deliveries);
             format!("received; {} of {of} began", counted_deliveries(begun))
         }
@@ -113,6 +163,36 @@ fn says(record: &HistoryRecord) -> String {
             format!("given up as a whole: {} ({code})", dead_label(reason))
         }
         Occurrence::Step(step) => of_step(step),
+        Occurrence::Letter(letter) => {
+            let was = format!("it was given up: {}", dead_label(&letter.reason));
+            match letter.action {
+                LetterAction::Redriven => format!("an operator redrove its dead letter; {was}"),
+                LetterAction::Discarded => format!("an operator deleted its dead letter; {was}"),
+            }
+        }
+        Occurrence::Hold(hold) => of_hold(hold),
+    }
+}
+
+fn of_hold(hold: &HoldRecord) -> String {
+    let whose = match hold.robot {
+        Some(_) => "its robot".to_owned(),
+        None => format!("all robots of {}", hold.platform),
+    };
+    let cause = every::<HoldCause>().find(|cause| cause.as_str() == hold.cause);
+    let cause = match cause {
+        Some(cause) => cause.label(),
+        None => &*hold.cause,
+    };
+    let answer = match hold.detail.is_empty() {
+        true => hold.code.clone(),
+        false => format!("{}: {}", hold.code, hold.detail),
+    };
+    match hold.change {
+        HoldChange::Began { until } => {
+            format!("{whose} held until {}: {cause} ({answer})", rfc3339(until))
+        }
+        HoldChange::Ended => format!("{whose} released: a message got through"),
     }
 }
 
@@ -125,7 +205,7 @@ fn of_step(step: &DeliveryStep) -> String {
         (None, None) => String::new(),
         (Some(StepEnd::Delivered), Some(answered)) => answered,
         (Some(StepEnd::Delivered), None) => "delivered".to_owned(),
-        (Some(StepEnd::Waits { until, reason }), answered) => {
+        (Some(StepEnd::Waits { until, reason, .. }), answered) => {
             let label = match WaitReason::named(reason) {
                 Some(reason) => reason.label(),
                 None => reason,
@@ -182,6 +262,26 @@ fn dead_label(reason: &str) -> &str {
     }
 }
 
+/// The times of the records of one event, for a time line. An action on a dead letter is noted
+/// after it, and what it redrove may be noted before: it counts as before the later generation.
+/// Of equal times, the one with `false` comes first.
+pub(super) fn times_in_order(records: &[HistoryRecord]) -> Vec<(Timestamp, bool)> {
+    let place = |record: &HistoryRecord| match &record.occurrence {
+        Occurrence::Step(step) => Some((step.subscription, step.generation)),
+        _ => None,
+    };
+    let time = |record: &HistoryRecord| {
+        let Occurrence::Letter(letter) = &record.occurrence else { return (record.at, true) };
+        let later = records.iter().filter(|one| {
+            place(one).is_some_and(|(subscription, generation)| {
+                Some(subscription) == letter.subscription && generation > letter.generation
+            })
+        });
+        (later.map(|one| one.at).chain([record.at]).min().unwrap_or(record.at), false)
+    };
+    records.iter().map(time).collect()
+}
+
 /// What became of each delivery; `entries` are the oldest first.
 pub(super) fn summaries(entries: &[HistoryEntry]) -> Vec<DeliverySummary> {
     let mut summaries: Vec<DeliverySummary> = Vec::new();
@@ -201,6 +301,11 @@ pub(super) fn summaries(entries: &[HistoryEntry]) -> Vec<DeliverySummary> {
             summaries.len() - 1
         });
         if let Some(summary) = summaries.get_mut(*place) {
+            // What was redriven has perhaps ended before the redrive was noted.
+            if delivery.generation < summary.delivery.generation {
+                summary.attempts_made += made;
+                continue;
+            }
             summary.delivery = delivery.clone();
             summary.outcome = entry.outcome;
             summary.says.clone_from(&entry.says);
@@ -252,6 +357,34 @@ mod tests {
         HistoryRecord { at: AT, event: EventId::new("e"), topic: "ops".into(), occurrence }
     }
 
+    fn received(subscriptions: u32, deliveries: u32) -> Occurrence {
+        Occurrence::Received { subscriptions, deliveries, text: RecordText::None }
+    }
+
+    fn letter(action: LetterAction, generation: u32) -> HistoryRecord {
+        record(Occurrence::Letter(Box::new(LetterRecord {
+            action,
+            letter: "0a1b".to_owned(),
+            reason: "refused".into(),
+            code: "9499".to_owned(),
+            generation,
+            platform: Some(Platform::ALL[0]),
+            subscription: Some(SubscriptionId::from_bytes([1; 16])),
+            robot: Some(RobotId::from_bytes([2; 16])),
+        })))
+    }
+
+    fn hold(robot: Option<RobotId>, change: HoldChange) -> HistoryRecord {
+        record(Occurrence::Hold(Box::new(HoldRecord {
+            platform: Platform::ALL[0],
+            robot,
+            cause: HoldCause::Security.as_str().into(),
+            code: "310000".to_owned(),
+            detail: "sign not match".to_owned(),
+            change,
+        })))
+    }
+
     fn of(step: DeliveryStep) -> HistoryRecord {
         record(Occurrence::Step(Box::new(step)))
     }
@@ -260,7 +393,7 @@ mod tests {
     fn every_record_says_what_happened_in_a_sentence() {
         let waits = |reason: &'static str| {
             let until = AT.after(Duration::from_secs(5));
-            Some(StepEnd::Waits { until, reason: reason.into() })
+            Some(StepEnd::Waits { until, reason: reason.into(), is_retry: reason == "retry" })
         };
         let dead = || {
             let (reason, code, detail) = ("refused".into(), "no_content".into(), "none".into());
@@ -276,14 +409,8 @@ mod tests {
             ..step(Some("delivered"), None)
         };
         for (record, said) in [
-            (
-                record(Occurrence::Received { subscriptions: 0, deliveries: 0 }),
-                "received; its topic has no subscription",
-            ),
-            (
-                record(Occurrence::Received { subscriptions: 2, deliveries: 1 }),
-                "received; 1 delivery of 2 subscriptions began",
-            ),
+            (record(received(0, 0)), "received; its topic has no subscription"),
+            (record(received(2, 1)), "received; 1 delivery of 2 subscriptions began"),
             (of(second), "part 2/3: attempt delivered in 85 ms"),
             (of(covered(Coalesced::Covers(0))), "delivered in 85 ms"),
             (of(covered(Coalesced::Covers(2))), "delivered in 85 ms, with 2 others in one message"),
@@ -308,12 +435,52 @@ mod tests {
                 "given up: the platform refuses the message; no_content: none",
             ),
             (
+                letter(LetterAction::Redriven, 0),
+                "an operator redrove its dead letter; it was given up: the platform refuses the \
+                    message",
+            ),
+            (
+                letter(LetterAction::Discarded, 0),
+                "an operator deleted its dead letter; it was given up: the platform refuses the \
+                    message",
+            ),
+            (
+                hold(Some(RobotId::from_bytes([2; 16])), HoldChange::Began { until: AT }),
+                "its robot held until 2023-11-14T22:13:20Z: security setting \
+                    (310000: sign not match)",
+            ),
+            (
+                hold(None, HoldChange::Ended),
+                "all robots of dingtalk released: a message got through",
+            ),
+            (
                 of(step(None, Some(StepEnd::Dropped))),
                 "dropped: its subscription was removed or paused",
             ),
         ] {
             assert_eq!(says(&record), said);
         }
+    }
+
+    #[test]
+    fn a_redrive_that_is_noted_after_what_it_redrove_comes_before_it_and_decides_nothing() {
+        let at = |millis: u64| Timestamp::from_unix_millis(1_700_000_000_000 + millis);
+        let with = |at, record| HistoryRecord { at, ..record };
+        let redriven = DeliveryStep { generation: 1, ..step(Some("delivered"), None) };
+        let delivered = DeliveryStep { end: Some(StepEnd::Delivered), ..redriven };
+        let dead = StepEnd::Dead { reason: "refused".into(), code: "1".into(), detail: "".into() };
+        let records = [
+            with(at(1), of(step(None, Some(dead)))),
+            with(at(5), of(delivered)),
+            with(at(9), letter(LetterAction::Redriven, 0)),
+        ];
+        assert_eq!(times_in_order(&records), [(at(1), true), (at(5), true), (at(5), false)]);
+        let entries: Vec<_> = records.into_iter().map(|one| entry(one, None)).collect();
+        let summaries = summaries(&entries);
+        assert_eq!(summaries[0].outcome, HistoryOutcome::Delivered);
+        // Before the redriven delivery is seen, the redrive is the news.
+        let summaries = super::summaries(&[entries[0].clone(), entries[2].clone()]);
+        assert_eq!(summaries[0].outcome, HistoryOutcome::Redriven);
     }
 
     #[test]

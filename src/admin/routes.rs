@@ -107,11 +107,12 @@ fn shared_routes() -> Router<Admin> {
         .merge(template_routes::routes())
 }
 
-/// Routes that reveal webhooks, write files, or change keys. A leaked
-/// token must not be enough for them.
+/// Routes that reveal webhooks, write files, change keys, or take the word of the command line. A
+/// leaked token must not be enough for them.
 fn socket_routes() -> Router<Admin> {
     Router::new()
         .route("/v1/subscriptions/export", post(export))
+        .route("/v1/history/letters", post(history_routes::note_letters))
         .route("/v1/store/backup", post(backup))
         .route("/v1/key/rotation", post(rotate))
         .route("/v1/key/rotation/in-place", post(replace_key_in_place))

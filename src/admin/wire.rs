@@ -29,7 +29,8 @@ pub use self::{
     explain::{ExplainRequest, ExplainResponse, Explanation, PartView, UndecodableView},
     history::{
         DeliverySummary, EventHistory, HistoryAttempt, HistoryDead, HistoryDelivery,
-        HistoryEntries, HistoryEntry, HistoryFilter, HistoryWait,
+        HistoryEntries, HistoryEntry, HistoryFilter, HistoryHold, HistoryWait, LetterActedOn,
+        LettersActedOn, LettersNoted,
     },
     overview::{
         DeadLettersNow, DeadQueueNow, DeadRow, OutageView, Overview, PlatformFlow, RobotActivity,

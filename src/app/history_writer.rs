@@ -10,11 +10,9 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::wiring;
 use crate::{
     clock::Clock,
-    config::Config,
-    history::{DeliveryHistory, HistoryBuffer, HistoryRecord, StepMerger},
+    history::{DeliveryHistory, HistoryBuffer, HistoryRecord, HistoryUnavailable, StepMerger},
     telemetry::{Telemetry, events, with_causes},
 };
 
@@ -37,9 +35,12 @@ pub(super) struct HistoryWriter {
 }
 
 /// Opens the history; `None` if it is off, or if its files cannot be used.
-pub(super) async fn open(config: &Config, clock: &Clock) -> Option<Arc<dyn DeliveryHistory>> {
-    let (config, now) = (config.clone(), clock.now());
-    match tokio::task::spawn_blocking(move || wiring::history(&config, now)).await {
+pub(super) async fn open(
+    opening: impl FnOnce() -> Result<Option<Arc<dyn DeliveryHistory>>, HistoryUnavailable>
+    + Send
+    + 'static,
+) -> Option<Arc<dyn DeliveryHistory>> {
+    match tokio::task::spawn_blocking(opening).await {
         Ok(Ok(history)) => history,
         Ok(Err(error)) => {
             let error = &error as &dyn std::error::Error;

@@ -17,12 +17,12 @@ use crate::{
     config::Config,
     domain::{Secret, Timestamp},
     fanout::{Decoder, Subscriptions, TemplateRegistry},
-    history::DeliveryHistory,
+    history::{DeliveryHistory, HistoryUnavailable},
     pace::{Pace, PaceLog, PaceSettings},
     pipeline::{EarlyBudget, MemoryBudget, PipelineContext, Recovery},
     private_file,
     send::{Sender, Transport},
-    store::{FileHistory, FileLedger, HistoryError, Journal},
+    store::{FileHistory, FileHistorySettings, FileLedger, Journal, Store},
     telemetry::Telemetry,
 };
 
@@ -39,6 +39,7 @@ pub fn topology_settings(config: &Config) -> TopologySettings {
 pub(super) fn letters_settings(
     config: &Config,
     templates: TemplateRegistry,
+    telemetry: Arc<Telemetry>,
     stop: CancellationToken,
 ) -> DeadLetterServiceSettings {
     DeadLetterServiceSettings {
@@ -47,6 +48,7 @@ pub(super) fn letters_settings(
         confirm_timeout: config.broker.confirm_timeout,
         decoder: decoder(config, templates),
         clock: Clock::System,
+        telemetry,
         stop,
     }
 }
@@ -138,17 +140,26 @@ pub fn build(config: &Config, beyond: Dependencies) -> Result<Arc<PipelineContex
     }))
 }
 
-/// Opens the history; `None` if it is off. Blocks on the disk.
+/// Opens the history; `None` if it is off. Without texts, it destroys the key of those that an
+/// earlier start kept. Blocks on the disk.
 pub(super) fn history(
     config: &Config,
+    store: &Store,
     now: Timestamp,
-) -> Result<Option<Arc<dyn DeliveryHistory>>, HistoryError> {
-    let files = config.store.history(&config.history);
-    if config.history.is_on() {
-        Ok(Some(Arc::new(FileHistory::open(files, now)?)))
+) -> Result<Option<Arc<dyn DeliveryHistory>>, HistoryUnavailable> {
+    let text_key = if config.history.keeps_texts() {
+        store.history_text_key().map(|key| Some(Arc::new(key)))
+    } else {
+        store.destroy_history_text_key().map(|()| None)
+    };
+    let text_key = text_key.map_err(|error| HistoryUnavailable(error.into()))?;
+    let files = FileHistorySettings { text_key, ..config.store.history(&config.history) };
+    let opened: Result<Option<Arc<dyn DeliveryHistory>>, _> = if config.history.is_on() {
+        FileHistory::open(files, now).map(|history| Some(Arc::new(history) as _))
     } else {
         FileHistory::clear(&files.dir).map(|()| None)
-    }
+    };
+    opened.map_err(|error| HistoryUnavailable(error.into()))
 }
 
 /// The decoder of events, with the given templates.

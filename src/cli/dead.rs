@@ -8,9 +8,10 @@ mod act;
 mod export;
 mod interrupt;
 mod list;
+mod notes;
 mod show;
 
-use std::{fmt::Display, str::FromStr, sync::Arc};
+use std::{fmt::Display, path::PathBuf, str::FromStr, sync::Arc};
 
 use self::interrupt::Interrupt;
 pub(super) use self::{list::age, show::told};
@@ -109,6 +110,8 @@ struct DeadLetterReader {
     queues: DeadQueues,
     filter: DeadLetterFilter,
     interrupt: Interrupt,
+    /// Where a daemon may answer.
+    socket: PathBuf,
 }
 
 impl DeadLetterReader {
@@ -133,7 +136,8 @@ impl DeadLetterReader {
                  waiting until it is done, half a minute at most",
             )
         });
-        Ok(Self { queues, filter, interrupt: Interrupt::watch()? })
+        let socket = config.admin.socket.clone();
+        Ok(Self { queues, filter, interrupt: Interrupt::watch()?, socket })
     }
 
     /// Passes every matching letter to `seen`, and shows a progress bar.

@@ -8,7 +8,7 @@ use super::{
     args,
     client::{Client, in_path},
     exit::Failure,
-    output::{Table, print, print_json, print_status},
+    output::{Table, print, print_json, print_status, print_text},
     robot::daemon,
 };
 use crate::{
@@ -33,6 +33,10 @@ pub(super) async fn event(config: &Config, command: args::Event) -> Result<(), F
     if json {
         print_json(&event);
         return Ok(());
+    }
+    for text in event.entries.iter().filter_map(|entry| entry.text.as_ref()) {
+        print_text(text);
+        print("");
     }
     let mut deliveries = Table::new(&["delivery to", "platform", "outcome", "attempts", "at"]);
     event.deliveries.iter().for_each(|one| deliveries.row(delivery_row(one)));
@@ -111,6 +115,18 @@ fn named(delivery: &HistoryDelivery) -> String {
     }
 }
 
+/// The subscription of an entry, or the robot or the platform that is held.
+fn concerns(entry: &HistoryEntry) -> String {
+    match (&entry.delivery, &entry.hold) {
+        (Some(delivery), _) => named(delivery),
+        (None, Some(hold)) => match hold.robot {
+            Some(robot) => format!("robot {robot}"),
+            None => format!("all of {}", hold.platform),
+        },
+        (None, None) => "-".to_owned(),
+    }
+}
+
 fn delivery_row(one: &DeliverySummary) -> [String; 5] {
     [
         named(&one.delivery),
@@ -127,23 +143,19 @@ fn time_row(entry: &HistoryEntry) -> [String; 4] {
         1 => "redriven: ".to_owned(),
         more => format!("redriven {more} times: "),
     };
-    [
-        entry.at.clone(),
-        entry.topic.clone(),
-        entry.delivery.as_ref().map_or_else(|| "-".to_owned(), named),
-        format!("{redriven}{}", entry.says),
-    ]
+    [entry.at.clone(), entry.topic.clone(), concerns(entry), format!("{redriven}{}", entry.says)]
 }
 
 fn row(entry: HistoryEntry) -> [String; 7] {
-    let delivery = entry.delivery.as_ref();
+    let concerned = concerns(&entry);
+    let platform = entry.delivery.map(|one| one.platform).or(entry.hold.map(|one| one.platform));
     [
         entry.at,
         entry.outcome.to_string(),
         entry.event,
         entry.topic,
-        delivery.map_or_else(|| "-".to_owned(), named),
-        delivery.map_or_else(|| "-".to_owned(), |one| one.platform.to_string()),
+        concerned,
+        platform.map_or_else(|| "-".to_owned(), |one| one.to_string()),
         entry.says,
     ]
 }

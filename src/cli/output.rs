@@ -140,6 +140,13 @@ pub(super) fn print_status(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", one_line(line));
 }
 
+/// Prints where to look next, if a person reads the output.
+pub(super) fn print_hint(line: &str) {
+    if io::stdout().is_terminal() {
+        print_status(line);
+    }
+}
+
 /// Prints an error on standard error; it may have several lines.
 pub(super) fn print_error(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", escape_control(text));

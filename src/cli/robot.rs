@@ -9,7 +9,7 @@ use super::{
     backend::parse_arg,
     client::Client,
     exit::Failure,
-    output::{Table, print, print_json},
+    output::{Table, print, print_hint, print_json},
 };
 use crate::{
     admin::{
@@ -128,6 +128,7 @@ pub(super) async fn run(config: &Config, command: args::Robot) -> Result<(), Fai
             }
             if !json {
                 table.print(phrases::NO_ROBOT);
+                print_hint("what a robot got: roomcast history --robot ID");
             }
             Ok(())
         }

@@ -15,7 +15,7 @@ use super::{
     columns, credentials,
     exit::Failure,
     export, import,
-    output::{Table, confirm, print, print_json},
+    output::{Table, confirm, print, print_hint, print_json},
     test_message,
 };
 use crate::{
@@ -204,7 +204,9 @@ impl Backend {
             print_json(&view);
             return Ok(());
         }
-        print_view(&view)
+        print_view(&view)?;
+        print_hint(&format!("what it got: roomcast history --subscription {id}"));
+        Ok(())
     }
 
     async fn remove(&self, id: SubscriptionId) -> Result<(), Failure> {

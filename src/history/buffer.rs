@@ -1,7 +1,8 @@
 //! The records that wait to be written.
 //!
 //! Owns that a delivery never waits for its history: a record is added in the time of a short lock,
-//! and a record that finds the buffer full is lost.
+//! and a record that finds the buffer full is lost. A record that finds too many texts loses its
+//! own.
 //!
 //! Not here: counting what is lost (`telemetry/`), and writing (`app/history_writer.rs`).
 
@@ -12,31 +13,65 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::HistoryRecord;
+use super::{HistoryRecord, Occurrence, RecordText};
 
 /// How many records may wait. At a few hundred bytes each they need some megabytes.
 const RECORDS_MAX: usize = 16_384;
 /// The writer is woken early when this many wait.
 const RECORDS_MANY: usize = RECORDS_MAX / 4;
 
+/// How many bytes of texts may wait.
+const TEXT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// The writer is woken early when the texts have this many bytes.
+const TEXT_BYTES_MANY: usize = TEXT_BYTES_MAX / 4;
+
 /// The records that wait to be written.
 #[derive(Default)]
 pub struct HistoryBuffer {
-    waiting: Mutex<Vec<HistoryRecord>>,
+    waiting: Mutex<WaitingRecords>,
     many: Notify,
+    keeps_texts: bool,
+}
+
+#[derive(Default)]
+struct WaitingRecords {
+    records: Vec<HistoryRecord>,
+    text_bytes: usize,
 }
 
 impl HistoryBuffer {
+    /// An empty buffer of a history that keeps the texts of events.
+    #[must_use]
+    pub fn with_texts() -> Self {
+        Self { keeps_texts: true, ..Self::default() }
+    }
+
+    /// Whether records should have the texts of their events.
+    #[must_use]
+    pub const fn keeps_texts(&self) -> bool {
+        self.keeps_texts
+    }
+
     /// Adds a record, without waiting for the disk. Returns false if there is no room, and the
     /// record is lost.
     #[must_use]
-    pub fn push(&self, record: HistoryRecord) -> bool {
+    pub fn push(&self, mut record: HistoryRecord) -> bool {
         let mut waiting = self.waiting();
-        if waiting.len() >= RECORDS_MAX {
+        if waiting.records.len() >= RECORDS_MAX {
             return false;
         }
-        waiting.push(record);
-        if waiting.len() == RECORDS_MANY {
+        let before = waiting.text_bytes;
+        if let Occurrence::Received { text, .. } = &mut record.occurrence
+            && let RecordText::Text(own) = &*text
+        {
+            match before + own.len() {
+                bytes if bytes > TEXT_BYTES_MAX => *text = RecordText::None,
+                bytes => waiting.text_bytes = bytes,
+            }
+        }
+        waiting.records.push(record);
+        let has_many_texts = before < TEXT_BYTES_MANY && waiting.text_bytes >= TEXT_BYTES_MANY;
+        if waiting.records.len() == RECORDS_MANY || has_many_texts {
             self.many.notify_one();
         }
         true
@@ -46,8 +81,9 @@ impl HistoryBuffer {
     #[must_use]
     pub fn take(&self) -> Vec<HistoryRecord> {
         let mut waiting = self.waiting();
-        let next = Vec::with_capacity(waiting.len());
-        mem::replace(&mut *waiting, next)
+        waiting.text_bytes = 0;
+        let next = Vec::with_capacity(waiting.records.len());
+        mem::replace(&mut waiting.records, next)
     }
 
     /// Waits until so many records wait that they should be taken early.
@@ -55,7 +91,7 @@ impl HistoryBuffer {
         self.many.notified().await;
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Vec<HistoryRecord>> {
+    fn waiting(&self) -> MutexGuard<'_, WaitingRecords> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -75,8 +111,12 @@ mod tests {
             at: Timestamp::from_unix_millis(number),
             event: EventId::new("e"),
             topic: "t".into(),
-            occurrence: Occurrence::Received { subscriptions: 1, deliveries: 1 },
+            occurrence: received(RecordText::None),
         }
+    }
+
+    fn received(text: RecordText) -> Occurrence {
+        Occurrence::Received { subscriptions: 1, deliveries: 1, text }
     }
 
     #[test]
@@ -89,6 +129,28 @@ mod tests {
         assert!(taken.iter().map(|one| one.at.unix_millis()).eq(0..all));
         assert!(buffer.push(record(all + 1)));
         assert_eq!(buffer.take(), [record(all + 1)]);
+    }
+
+    #[tokio::test]
+    async fn texts_are_bounded_by_their_bytes_and_a_record_without_room_for_its_own_is_kept() {
+        let buffer = HistoryBuffer::with_texts();
+        let (size, most) = (16 * 1024, TEXT_BYTES_MAX / (16 * 1024));
+        for number in 0..=most as u64 {
+            let text = RecordText::Text("t".repeat(size));
+            assert!(buffer.push(HistoryRecord { occurrence: received(text), ..record(number) }));
+        }
+        assert_eq!(buffer.many().now_or_never(), Some(()), "the writer is woken for their bytes");
+        let taken = buffer.take();
+        let has_text = |one: &HistoryRecord| {
+            matches!(one.occurrence, Occurrence::Received { text: RecordText::Text(_), .. })
+        };
+        assert_eq!(
+            (taken.len(), taken.iter().filter(|one| has_text(one)).count()),
+            (most + 1, most)
+        );
+        let text = RecordText::Text("t".to_owned());
+        assert!(buffer.push(HistoryRecord { occurrence: received(text), ..record(0) }));
+        assert!(has_text(&buffer.take()[0]), "there is room again");
     }
 
     #[tokio::test]

@@ -19,7 +19,8 @@ pub use outcome::{HistoryOutcome, UnknownOutcome};
 pub use port::{DeliveryHistory, HistoryUnavailable};
 pub use query::{HistoryCursor, HistoryPage, HistoryQuery, InvalidHistoryCursor};
 pub use record::{
-    AttemptRecord, Coalesced, DeliveryStep, HistoryRecord, Name, Occurrence, StepEnd,
+    AttemptRecord, Coalesced, DeliveryStep, HistoryRecord, HoldChange, HoldRecord, LetterAction,
+    LetterRecord, Name, Occurrence, RecordText, StepEnd,
 };
 pub use settings::HistorySettings;
 pub use step_merger::StepMerger;

@@ -32,6 +32,14 @@ pub enum HistoryOutcome {
     Dead,
     /// A delivery was dropped, because its subscription was removed or paused.
     Dropped,
+    /// A dead letter was put back by an operator.
+    Redriven,
+    /// A dead letter was deleted by an operator.
+    Discarded,
+    /// A robot or a platform is held.
+    Held,
+    /// A hold ended.
+    Released,
 }
 
 impl HistoryOutcome {
@@ -48,6 +56,10 @@ impl HistoryOutcome {
             Self::Delivered => "delivered",
             Self::Dead => "dead",
             Self::Dropped => "dropped",
+            Self::Redriven => "redriven",
+            Self::Discarded => "discarded",
+            Self::Held => "held",
+            Self::Released => "released",
         }
     }
 
@@ -58,6 +70,10 @@ impl HistoryOutcome {
             Self::Received => "received",
             Self::Unheard => "no subscription",
             Self::GivenUp => "event given up",
+            Self::Redriven => "letter redriven",
+            Self::Discarded => "letter deleted",
+            Self::Held => "robot held",
+            Self::Released => "hold ended",
             Self::Attempted => "attempt",
             Self::Deferred => "waits",
             Self::Retried => "attempt failed",

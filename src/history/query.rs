@@ -32,13 +32,12 @@ impl HistoryQuery {
     /// Whether the record answers the question.
     #[must_use]
     pub fn accepts(&self, record: &HistoryRecord) -> bool {
-        let step = record.step();
         self.event.as_ref().is_none_or(|event| record.event == *event)
             && self.topic.as_deref().is_none_or(|topic| *record.topic == *topic)
             && self.since.is_none_or(|since| record.at >= since)
             && self.outcome.is_none_or(|outcome| record.outcome() == outcome)
-            && self.subscription.is_none_or(|id| step.is_some_and(|step| step.subscription == id))
-            && self.robot.is_none_or(|id| step.is_some_and(|step| step.robot == id))
+            && self.subscription.is_none_or(|id| record.subscription() == Some(id))
+            && self.robot.is_none_or(|id| record.robot() == Some(id))
     }
 }
 

@@ -165,10 +165,12 @@ impl Pipeline {
         events::PaceChanged {
             platform: delivery.platform,
             robot: delivery.robot,
+            event: &delivery.event.id,
             topic: &delivery.event.topic,
             name: subscription.private.name.as_deref().unwrap_or_default(),
             changes: &changes,
             answer: &answer,
+            at: now,
         }
         .emit(&parts.telemetry);
         let resume = changes.resume.map_or_else(

@@ -185,6 +185,8 @@ async fn attempt(
         .emit(&parts.telemetry);
     let changes = permit.finish(&answer, took);
     events::PaceChanged {
+        at: now,
+        event: &delivery.event.id,
         platform,
         robot: delivery.robot,
         topic: &delivery.event.topic,

@@ -22,7 +22,9 @@ use super::{
     history_index::{FrameIndex, FrameKey, IndexFile, in_all},
     history_lookup::{Candidates, SegmentView, page},
     history_row,
-    segment::{self, Segment, SegmentFile},
+    history_scan::WholeFrames,
+    history_text_key::HistoryTextKey,
+    segment::{self, FileSync, Segment, SegmentFile},
 };
 use crate::{
     domain::Timestamp,
@@ -47,7 +49,7 @@ const FRAME_BYTES: usize = 64 * 1024;
 const RESERVED_BYTES: u64 = 4 * FREE_BYTES_MIN;
 
 /// Where the history is, and its bounds.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct FileHistorySettings {
     /// Its folder.
     pub dir: PathBuf,
@@ -55,12 +57,15 @@ pub struct FileHistorySettings {
     pub retention: Duration,
     /// How many bytes all files may have together.
     pub bytes_max: u64,
+    /// Seals the texts of events; `None` if none is kept.
+    pub text_key: Option<Arc<HistoryTextKey>>,
 }
 
 /// The open history.
 pub struct FileHistory {
     settings: FileHistorySettings,
     segments: Mutex<HistorySegments>,
+    sync: FileSync,
 }
 
 struct HistorySegments {
@@ -88,9 +93,18 @@ struct OldSegment {
 impl FileHistory {
     /// Opens the history, or creates it. Blocks on the disk.
     pub fn open(settings: FileHistorySettings, now: Timestamp) -> Result<Self, HistoryError> {
+        Self::open_with(settings, now, FileSync::default())
+    }
+
+    /// The same with the caller's implementation of syncing.
+    pub(super) fn open_with(
+        settings: FileHistorySettings,
+        now: Timestamp,
+        sync: FileSync,
+    ) -> Result<Self, HistoryError> {
         let failed = |source| HistoryError { path: settings.dir.clone(), verb: "opened", source };
         let segments = HistorySegments::open(&settings.dir, now).map_err(failed)?;
-        let history = Self { settings, segments: Mutex::new(segments) };
+        let history = Self { settings, segments: Mutex::new(segments), sync };
         history.trim_now(now)?;
         Ok(history)
     }
@@ -122,7 +136,7 @@ impl FileHistory {
         if segments.is_full(&self.settings, now) {
             segments.seal(dir).map_err(|source| self.unwritten(source))?;
         }
-        let appended = segments.append(dir, records, now);
+        let appended = segments.append(&self.settings, records, now, &self.sync);
         if appended.is_err() {
             // The segment may end in a partial frame, and a reader stops there. So the next record
             // begins a new segment. If the index cannot be written, the next start makes it.
@@ -150,7 +164,8 @@ impl FileHistory {
         limit: usize,
     ) -> Result<HistoryPage, HistoryError> {
         let views = self.segments().views(&self.settings.dir, query);
-        page(&views, query, after, limit).map_err(|source| HistoryError {
+        let key = self.settings.text_key.as_deref();
+        page(&views, query, after, limit, key).map_err(|source| HistoryError {
             path: self.settings.dir.clone(),
             verb: "read",
             source,
@@ -228,7 +243,7 @@ impl HistorySegments {
         let (newest, index_bytes) = match IndexFile::open(&path)? {
             Some(index) => (index.newest, index.bytes),
             None => {
-                let Some(found) = WholeFrames::read(&file.path)? else {
+                let Some(found) = WholeFrames::read(&file.path, FORMAT)? else {
                     // A later version wrote it. It ages from now on.
                     let old = OldSegment { number: file.number, bytes: file.bytes, newest: now };
                     self.old.push_back(old);
@@ -245,7 +260,7 @@ impl HistorySegments {
 
     /// The segment that was written when the last process ended.
     fn open_last(&mut self, dir: &Path, file: SegmentFile, now: Timestamp) -> io::Result<()> {
-        match WholeFrames::read(&file.path)? {
+        match WholeFrames::read(&file.path, FORMAT)? {
             Some(found) => {
                 self.current = Some(CurrentSegment {
                     segment: Segment::reopen(file.path, found.end)?,
@@ -290,11 +305,21 @@ impl HistorySegments {
         self.current.as_ref().is_some_and(|current| now.since(current.oldest) > span)
     }
 
-    fn append(&mut self, dir: &Path, records: &[HistoryRecord], now: Timestamp) -> io::Result<()> {
+    fn append(
+        &mut self,
+        settings: &FileHistorySettings,
+        records: &[HistoryRecord],
+        now: Timestamp,
+        sync: &FileSync,
+    ) -> io::Result<()> {
+        let key = settings.text_key.as_deref();
         if self.current.is_none() {
             self.number += 1;
+            let created = Segment::create_with(&settings.dir, self.number, FORMAT, sync);
             self.current = Some(CurrentSegment {
-                segment: Segment::create(dir, self.number, FORMAT)?,
+                // A disk that refuses for hours must not fill the folder with empty files.
+                segment: created
+                    .inspect_err(|_| remove(&segment_path(&settings.dir, self.number)))?,
                 index: FrameIndex::default(),
                 oldest: now,
                 newest: Timestamp::default(),
@@ -305,14 +330,14 @@ impl HistorySegments {
         while !rest.is_empty() {
             let (mut payload, mut count) = (Vec::new(), 0);
             while let Some(record) = rest.get(count).filter(|_| payload.len() < FRAME_BYTES) {
-                history_row::encode(record, &mut payload);
+                history_row::encode(record, key, &mut payload);
                 count += 1;
             }
             let (written, after) = rest.split_at(count);
             current.append(&payload, written)?;
             rest = after;
         }
-        current.segment.file.sync_data()
+        sync.sync(&current.segment.handle()?)
     }
 
     /// Ends the current segment: its index goes to a file. Blocks on the disk.
@@ -369,40 +394,6 @@ impl CurrentSegment {
         self.index.add(offset, records);
         self.newest = records.iter().map(|record| record.at).fold(self.newest, Timestamp::max);
         Ok(())
-    }
-}
-
-/// What a reader finds in a segment without an index.
-struct WholeFrames {
-    index: FrameIndex,
-    oldest: Option<Timestamp>,
-    newest: Timestamp,
-    /// Where the last whole frame ends, in bytes.
-    end: u64,
-}
-
-impl WholeFrames {
-    /// Reads a segment; `None` if it is not one of this version.
-    fn read(path: &Path) -> io::Result<Option<Self>> {
-        let bytes = fs::read(path)?;
-        let mut frames = segment::frames(&bytes).into_iter();
-        let Some(first) = frames.next().filter(|first| first.payload == FORMAT) else {
-            return Ok(None);
-        };
-        let (index, newest) = (FrameIndex::default(), Timestamp::default());
-        let mut found = Self { index, oldest: None, newest, end: first.end };
-        for frame in frames {
-            let records: Vec<_> =
-                history_row::decode(frame.payload).into_iter().flatten().collect();
-            let offset = u32::try_from(frame.offset).map_err(io::Error::other)?;
-            found.index.add(offset, &records);
-            found.end = frame.end;
-            for record in records {
-                found.oldest = Some(found.oldest.map_or(record.at, |at| at.min(record.at)));
-                found.newest = found.newest.max(record.at);
-            }
-        }
-        Ok(Some(found))
     }
 }
 

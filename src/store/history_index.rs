@@ -72,9 +72,8 @@ impl FrameKey {
             Self::topic(&record.topic),
             Self::outcome(record.outcome()),
         ];
-        keys.extend(record.step().into_iter().flat_map(|step| {
-            [Self::subscription(step.subscription.as_bytes()), Self::robot(step.robot.as_bytes())]
-        }));
+        keys.extend(record.subscription().map(|id| Self::subscription(id.as_bytes())));
+        keys.extend(record.robot().map(|id| Self::robot(id.as_bytes())));
         keys
     }
 

@@ -12,7 +12,9 @@ use std::{
 
 use super::{
     history_index::{FrameKey, IndexFile, in_all},
-    history_row, segment,
+    history_row,
+    history_text_key::HistoryTextKey,
+    segment,
 };
 use crate::{
     domain::Timestamp,
@@ -53,6 +55,7 @@ pub(super) fn page(
     query: &HistoryQuery,
     after: Option<HistoryCursor>,
     limit: usize,
+    key: Option<&HistoryTextKey>,
 ) -> io::Result<HistoryPage> {
     let (mut found, mut left) = (HistoryPage::default(), READ_BYTES_MAX);
     let mut last = after;
@@ -68,7 +71,7 @@ pub(super) fn page(
             }
             let frame = segment::read_at(&file, offset.into(), FRAME_BYTES_MAX)?;
             let payload = frame.unwrap_or_default();
-            for (row, record) in history_row::decode(&payload).into_iter().enumerate().rev() {
+            for (row, record) in history_row::decode(&payload, key).into_iter().enumerate().rev() {
                 let position = position(view.number, offset, row);
                 let is_new = after.is_none_or(|after| position < after);
                 let Some(record) = record.filter(|one| is_new && query.accepts(one)) else {

@@ -13,7 +13,10 @@ use crate::{
         EventId, FeatureSet, MessageFeature, Part, Platform, RobotId, SubscriptionId, Timestamp,
         every,
     },
-    history::{AttemptRecord, Coalesced, DeliveryStep, HistoryRecord, Name, Occurrence, StepEnd},
+    history::{
+        AttemptRecord, Coalesced, DeliveryStep, HistoryRecord, HoldChange, HoldRecord,
+        LetterAction, LetterRecord, Name, Occurrence, RecordText, StepEnd,
+    },
 };
 
 /// A time, in milliseconds after the beginning of all tests.
@@ -27,7 +30,11 @@ pub(super) fn received(event: &str, topic: &str, millis: u64) -> HistoryRecord {
         at: at(millis),
         event: EventId::new(event),
         topic: topic.into(),
-        occurrence: Occurrence::Received { subscriptions: 1, deliveries: 1 },
+        occurrence: Occurrence::Received {
+            subscriptions: 1,
+            deliveries: 1,
+            text: RecordText::None,
+        },
     }
 }
 
@@ -68,7 +75,7 @@ pub(super) fn every_kind() -> Vec<HistoryRecord> {
     let ends = [
         None,
         Some(StepEnd::Delivered),
-        Some(StepEnd::Waits { until, reason: "retry".into() }),
+        Some(StepEnd::Waits { until, reason: "retry".into(), is_retry: true }),
         Some(StepEnd::Dead { reason: "refused".into(), code: "9499".into(), detail: "no".into() }),
         Some(StepEnd::Dropped),
     ];
@@ -78,6 +85,38 @@ pub(super) fn every_kind() -> Vec<HistoryRecord> {
     ];
     records.extend(
         (1..).zip(ends).map(|(number, end)| step("event-1", number, 100 + u64::from(number), end)),
+    );
+    let letter = |action, has_subscription: bool| {
+        Occurrence::Letter(Box::new(LetterRecord {
+            action,
+            letter: "0a1b".to_owned(),
+            reason: "refused".into(),
+            code: "9499".to_owned(),
+            generation: 1,
+            platform: has_subscription.then_some(Platform::ALL[0]),
+            subscription: has_subscription.then(|| SubscriptionId::from_bytes([1; 16])),
+            robot: has_subscription.then(|| RobotId::from_bytes([2; 16])),
+        }))
+    };
+    let hold = |robot, change| {
+        Occurrence::Hold(Box::new(HoldRecord {
+            platform: Platform::ALL[1],
+            robot,
+            cause: "failing".into(),
+            code: "http_503".to_owned(),
+            detail: "Service Unavailable".to_owned(),
+            change,
+        }))
+    };
+    let robot = Some(RobotId::from_bytes([3; 16]));
+    records.extend(
+        [
+            letter(LetterAction::Redriven, true),
+            letter(LetterAction::Discarded, false),
+            hold(robot, HoldChange::Began { until }),
+            hold(None, HoldChange::Ended),
+        ]
+        .map(|occurrence| HistoryRecord { occurrence, ..received("event-3", "ops", 200) }),
     );
     records
 }
@@ -92,7 +131,11 @@ fn any_end() -> impl Strategy<Value = Option<StepEnd>> {
         Just(None),
         Just(Some(StepEnd::Delivered)),
         Just(Some(StepEnd::Dropped)),
-        (until, name()).prop_map(|(until, reason)| Some(StepEnd::Waits { until, reason })),
+        (until, name(), any::<bool>()).prop_map(|(until, reason, is_retry)| Some(StepEnd::Waits {
+            until,
+            reason,
+            is_retry
+        })),
         (name(), ".{0,8}", ".{0,40}").prop_map(|(reason, code, detail)| Some(StepEnd::Dead {
             reason,
             code,
@@ -155,12 +198,14 @@ fn any_occurrence() -> impl Strategy<Value = Occurrence> {
     prop_oneof![
         any::<(u32, u32)>().prop_map(|(subscriptions, deliveries)| Occurrence::Received {
             subscriptions,
-            deliveries
+            deliveries,
+            text: RecordText::None,
         }),
         (name(), ".{0,8}", any::<u32>()).prop_map(|(reason, code, generation)| {
             Occurrence::GivenUp { reason, code, generation }
         }),
         any_step().prop_map(|step| Occurrence::Step(Box::new(step))),
+        prop::sample::select(every_kind()).prop_map(|record| record.occurrence),
     ]
 }
 

@@ -30,7 +30,8 @@ fn millis(record: &HistoryRecord) -> u64 {
 }
 
 fn settings(dir: &Path, bytes_max: u64) -> FileHistorySettings {
-    FileHistorySettings { dir: dir.join("history"), retention: 7 * DAY, bytes_max }
+    let (dir, retention) = (dir.join("history"), 7 * DAY);
+    FileHistorySettings { dir, retention, bytes_max, text_key: None }
 }
 
 fn open(dir: &Path) -> FileHistory {

@@ -9,7 +9,8 @@
 //! | `removed` | ids of removed subscriptions | appended, `sync_data` |
 //! | `ledger/` | settled deliveries | appended, `sync_data`; old segments deleted |
 //! | `journal/` | sent messages, slots, holds, health, months | appended, synced with the ledger |
-//! | `history/` | what became of each delivery | appended, `sync_data`; old segments deleted |
+//! | `history/` | what became of each delivery | appended, `sync_all`; old segments deleted |
+//! | `history.key` | the wrapped key of the texts in it | replaced as a whole, `sync_all` |
 //! | `lock` | empty; its lock marks the folder as in use | |
 //!
 //! Owns the rule that success is reported only after the sync. It is the only module that names
@@ -32,6 +33,8 @@ mod history;
 mod history_index;
 mod history_lookup;
 mod history_row;
+mod history_scan;
+mod history_text_key;
 mod index;
 mod inspect;
 mod journal;
@@ -67,6 +70,7 @@ pub use backup::{BackupError, Manifest, Restored, restorable, restore};
 pub use erasure_audit::{Proof, RecordState, Residue, ResidueLocation, traces};
 pub use error::{HistoryError, LedgerError, StoreError};
 pub use history::{FileHistory, FileHistorySettings};
+pub use history_text_key::HistoryTextKey;
 pub use inspect::{Inspection, inspect};
 pub use journal::{Journal, JournalSettings};
 pub use ledger::{FileLedger, LedgerSettings};
@@ -86,6 +90,8 @@ mod conformance;
 mod erasure_tests;
 #[cfg(test)]
 mod golden_tests;
+#[cfg(test)]
+mod history_crash_tests;
 #[cfg(test)]
 mod history_samples;
 #[cfg(test)]

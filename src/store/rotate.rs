@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | the key ring accepts both keys | both open the store |
 //! | every slot is wrapped under the new key, in batches | the same; the next start continues |
+//! | the key of the history's texts is wrapped under it too | the same |
 //! | the new key is confirmed to be in its final place | the same |
 //! | the key ring no longer accepts the old key | the new key opens the store |
 //!
@@ -214,6 +215,8 @@ impl StoreInner {
         {
             return Ok(());
         }
+        self.rewrap_text_key(&ring)?;
+        self.crash_points.reached();
         let one = writer.keyring.end_rotation(&ring)?;
         self.crash_points.reached();
         self.ring.store(Arc::new(one));

@@ -184,6 +184,36 @@ pub(super) fn frames(bytes: &[u8]) -> Vec<Frame<'_>> {
     frames
 }
 
+/// The whole frames, also those behind a damaged one whose length leads to another whole frame. A
+/// frame without a payload ends the reading: a crash of the machine may leave zeros.
+pub(super) fn frames_beyond_damage(bytes: &[u8]) -> Vec<Frame<'_>> {
+    let mut found = Vec::new();
+    let Some(mut rest) = bytes.strip_prefix(MAGIC) else {
+        return found;
+    };
+    let at = |rest: &[u8]| (bytes.len() - rest.len()) as u64;
+    while let Some((payload, after)) = next_whole(&mut rest) {
+        found.push(Frame { offset: at(rest), end: at(after), payload });
+        rest = after;
+    }
+    found
+}
+
+/// The next whole frame with a payload. `rest` is moved to its beginning.
+fn next_whole<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+    loop {
+        match frame(rest) {
+            Some(([], _)) => return None,
+            Some(whole) => return Some(whole),
+            None => {
+                let length = u32::from_be_bytes(*rest.first_chunk::<4>()?);
+                let bytes = usize::try_from(length).ok()?.checked_add(FRAME_HEAD)?;
+                *rest = rest.get(bytes..).filter(|_| length > 0)?;
+            }
+        }
+    }
+}
+
 /// Reads the frame at this offset; `None` if no whole frame of at most `most` bytes begins there.
 pub(super) fn read_at(file: &File, offset: u64, most: u64) -> io::Result<Option<Vec<u8>>> {
     let left = file.metadata()?.len().saturating_sub(offset);

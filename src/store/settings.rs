@@ -35,11 +35,11 @@ impl StoreSettings {
         LedgerSettings { dir: self.dir.join("ledger"), window: self.ledger_window }
     }
 
-    /// The history in the store's folder.
+    /// The history in the store's folder, without the key of its texts.
     #[must_use]
     pub fn history(&self, bounds: &HistorySettings) -> FileHistorySettings {
-        let HistorySettings { retention, bytes_max } = *bounds;
-        FileHistorySettings { dir: self.dir.join("history"), retention, bytes_max }
+        let HistorySettings { retention, bytes_max, text: _ } = *bounds;
+        FileHistorySettings { dir: self.dir.join("history"), retention, bytes_max, text_key: None }
     }
 
     /// The journal in the store's folder. It must remember a sent message for `window`.

@@ -27,7 +27,9 @@ pub use self::{
         QueueSampleFailed, QueuesSampled,
     },
     handling::{DuplicateReason, DuplicateSkipped, HandlingFailed, TaskFailed},
-    history::{AttemptCovered, EventGivenUp, HistoryFailed, HistoryWritten},
+    history::{
+        AttemptCovered, DeadLetterActedOn, EventGivenUp, HistoryFailed, HistoryWritten, LetterFacts,
+    },
     log_lines::LogLinesSuppressed,
     robots::{PaceChanged, PaceSampled, RobotHoldEnded},
     start::{AdminBound, DaemonStarting, StoreOpened},
@@ -147,7 +149,7 @@ impl EventExpanded<'_> {
     /// Writes the spans and a log line.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.trace(|traces| traces.expanded(self));
-        telemetry.record(|| self.record());
+        telemetry.record(|| self.record(telemetry.keeps_texts()));
         telemetry.event_decode_seconds.observe(self.decoded.since(self.received).as_secs_f64());
         telemetry.event_expand_seconds.observe(self.expanded.since(self.decoded).as_secs_f64());
         tracing::debug!(

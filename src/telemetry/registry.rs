@@ -187,6 +187,11 @@ impl Telemetry {
         Self { history: Some(buffer), ..self }
     }
 
+    /// Whether records should have the texts of their events.
+    pub(super) fn keeps_texts(&self) -> bool {
+        self.history.as_ref().is_some_and(|history| history.keeps_texts())
+    }
+
     /// Leaves a record, if there is a history. Never waits.
     pub(super) fn record(&self, record: impl FnOnce() -> HistoryRecord) {
         if let Some(history) = &self.history

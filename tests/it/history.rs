@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::support::{
     broker,
     browser::{Browser, key},
-    console::{sign_in, with_console},
+    console::{TOKEN, http, sign_in, with_console},
     daemon::Home,
     emulator::Emulator,
     publisher::Publisher,
@@ -92,7 +92,7 @@ async fn an_operator_sees_the_whole_life_of_an_event_over_all_its_subscriptions(
     emulator.no_faults().await;
     home.ok(&["dead", "redrive", "--all"], "");
     until("the letter is delivered", LONG, || async {
-        outcomes(&event(&home, "event-7"), &refused) == ["dead", "delivered"]
+        outcomes(&event(&home, "event-7"), &refused) == ["dead", "redriven", "delivered"]
     })
     .await;
     let life = event(&home, "event-7");
@@ -119,7 +119,7 @@ async fn an_operator_sees_the_whole_life_of_an_event_over_all_its_subscriptions(
         (&json!("refused"), &json!("9499"))
     );
     assert_eq!(dead["attempt"]["verdict"], "refused");
-    assert_eq!(of(&refused, 1)["delivery"]["generation"], 1, "it was redriven");
+    assert_eq!(of(&refused, 2)["delivery"]["generation"], 1, "it was redriven");
     assert_eq!(of(&taken, 0)["delivery"]["name"], "night shift");
     let times: Vec<_> = entries.iter().map(|entry| entry["at"].as_str().unwrap()).collect();
     assert!(times.iter().all(|at| at.parse::<jiff::Timestamp>().is_ok()));
@@ -139,7 +139,8 @@ async fn an_operator_sees_the_whole_life_of_an_event_over_all_its_subscriptions(
 
     let robot = of(&taken, 0)["delivery"]["robot"].as_str().unwrap();
     for (filter, found) in [
-        (&["--subscription", &refused][..], &["delivered", "dead"][..]),
+        (&["--subscription", &refused, "--outcome", "delivered"][..], &["delivered"][..]),
+        (&["--subscription", &refused, "--outcome", "redriven"], &["redriven"]),
         (&["--subscription", &refused, "--outcome", "dead"], &["dead"]),
         (&["--robot", robot, "--since", "1h"], &["delivered"]),
         (&["--robot", robot, "--since", "2020-01-01T00:00:00Z"], &["delivered"]),
@@ -166,6 +167,139 @@ async fn an_operator_sees_the_whole_life_of_an_event_over_all_its_subscriptions(
     home.ok(&["subscription", "remove", &taken, "--yes"], "");
     let kept = history(&home, &["--subscription", &taken]);
     assert_eq!((kept.len(), &kept[0]["delivery"]["name"]), (1, &Value::Null));
+    assert!(daemon.terminate().success());
+}
+
+#[tokio::test]
+async fn what_an_operator_does_with_dead_letters_is_in_the_history() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let (home, address) = with_console(Home::new(broker, &emulator.url(), ""));
+    let id = home.subscribe("ops", "lark", "lark-0001", &[]);
+    let refusal = json!({"code": 9499, "msg": "Bad Request"});
+    emulator.fault(json!({"kind": "answer", "status": 200, "body": refusal})).await;
+    let daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    for name in ["event-1", "event-2"] {
+        publish(&publisher, "ops", name).await;
+        until("it is dead", SOON, || async { outcomes(&event(&home, name), &id) == ["dead"] })
+            .await;
+    }
+    let listed = home.ok(&["dead", "list", "--event", "event-1", "--json"], "");
+    let letter: Value = serde_json::from_str(&listed).unwrap();
+    home.ok(&["dead", "discard", "--event", "event-1", "--yes"], "");
+    until("the history says so", SOON, || async {
+        outcomes(&event(&home, "event-1"), &id) == ["dead", "discarded"]
+    })
+    .await;
+    let entry = &history(&home, &["--outcome", "discarded"])[0];
+    assert_eq!(
+        (&entry["dead"]["reason"], &entry["dead"]["code"]),
+        (&json!("refused"), &json!("9499"))
+    );
+    assert_eq!(entry["letter"], letter["id"], "{entry}");
+    // The command line does it itself, so the audit log learns of it from the note.
+    assert!(home.log().contains("0 redriven, 1 discarded"), "{}", home.log());
+    // The same through the API.
+    let body = json!({"which": {"event": "event-2"}}).to_string();
+    let bearer = format!("Bearer {TOKEN}");
+    let headers = [("authorization", &*bearer), ("content-type", "application/json")];
+    let answer = http(&address, "POST", "/v1/dead/discard", &headers, &body).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    until("the history says so", SOON, || async {
+        outcomes(&event(&home, "event-2"), &id) == ["dead", "discarded"]
+    })
+    .await;
+    assert!(daemon.terminate().success());
+}
+
+#[tokio::test]
+async fn the_hold_of_a_failing_robot_and_its_end_are_in_the_history() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let delays = ["\"100ms\""; 14].join(", ");
+    let quick = &format!(
+        "[retry]\ndelays = [{delays}]\n[breaker]\nprobe_min = \"2s\"\nprobe_max = \"2s\"\n"
+    );
+    let home = Home::new(broker, &emulator.url(), quick);
+    let id = home.subscribe("ops", "wecom", "wecom-001", &[]);
+    emulator.fault(json!({"kind": "status", "status": 503})).await;
+    let daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    publish(&publisher, "ops", "event-1").await;
+    let held = || history(&home, &["--outcome", "held"]);
+    until("the robot is held", LONG, || async { !held().is_empty() }).await;
+    let entry = &held()[0];
+    assert_eq!(entry["hold"]["cause"], "failing", "{entry}");
+    assert_eq!(entry["hold"]["code"], "http_503", "{entry}");
+    assert_eq!(entry["event"], "event-1");
+    assert!(entry["hold"]["until"].as_str().is_some_and(|at| at.contains('T')), "{entry}");
+    let says = entry["says"].as_str().unwrap();
+    assert!(
+        says.starts_with("its robot held until") && says.contains("failing (http_503"),
+        "{says}"
+    );
+    until("a retry waits for the hold", LONG, || async {
+        let waits = history(&home, &["--subscription", &id, "--outcome", "retried"]);
+        waits.iter().any(|one| one["wait"]["reason"] == "hold_failing")
+    })
+    .await;
+    emulator.no_faults().await;
+    let robot = entry["hold"]["robot"].as_str().unwrap().to_owned();
+    until("the robot is released", LONG, || async {
+        !history(&home, &["--robot", &robot, "--outcome", "released"]).is_empty()
+    })
+    .await;
+    let shown = home.ok(&["event", "show", "event-1"], "");
+    assert!(shown.contains("its robot released: a message got through"), "{shown}");
+    assert!(daemon.terminate().success());
+}
+
+/// Whether any file below this folder contains the text.
+fn is_on_disk(dir: &std::path::Path, text: &[u8]) -> bool {
+    std::fs::read_dir(dir).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            return is_on_disk(&path, text);
+        }
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        bytes.windows(text.len()).any(|window| window == text)
+    })
+}
+
+#[tokio::test]
+async fn texts_are_kept_sealed_if_asked_for_and_no_text_opens_after_they_were_switched_off() {
+    let (broker, emulator) = (broker::shared().await, Emulator::start(&[]).await);
+    let home = Home::new(broker, &emulator.url(), "[history]\ntext = true\n");
+    home.subscribe("ops", "wecom", "wecom-001", &[]);
+    let text = |home: &Home| {
+        let life = event(home, "event-1");
+        let entries = life["entries"].as_array().cloned().unwrap_or_default();
+        entries.iter().find_map(|entry| entry["text"].as_str().map(str::to_owned))
+    };
+    let daemon = home.start().await;
+    let publisher = Publisher::connect(&broker.url(), &home.prefix).await;
+    publish(&publisher, "ops", "event-1").await;
+    until("the text is in the history", SOON, || async {
+        text(&home).as_deref() == Some("TEXTMARKER")
+    })
+    .await;
+    assert!(home.ok(&["event", "show", "event-1"], "").contains("TEXTMARKER"));
+    assert!(daemon.terminate().success());
+    assert!(!is_on_disk(&home.path("data"), b"TEXTMARKER"));
+    assert!(is_on_disk(&home.path("data"), b"event-1"), "the search finds what is there");
+    assert!(home.path("data/history.key").exists());
+    let daemon = home.start().await;
+    assert_eq!(text(&home).as_deref(), Some("TEXTMARKER"), "the next start opens it");
+    assert!(daemon.terminate().success());
+
+    let home = home.with("text = true", "text = false");
+    let daemon = home.start().await;
+    assert!(!event(&home, "event-1").is_null());
+    assert_eq!(text(&home), None);
+    assert!(!home.path("data/history.key").exists());
+    assert!(daemon.terminate().success());
+    let home = home.with("text = false", "text = true");
+    let daemon = home.start().await;
+    assert_eq!(text(&home), None, "the key is gone for good");
     assert!(daemon.terminate().success());
 }
 
@@ -297,6 +431,10 @@ async fn the_console_finds_the_history_of_an_event_and_leads_there_from_a_subscr
     browser.counts(".history tbody tr", 2).await;
     browser.says(".history tbody", "Delivered in").await;
     browser.says(".history tbody", "Received; 1 delivery of 1 subscription began").await;
+    let mark = "const mark = getComputedStyle(document.querySelector('.platform'), '::before'); \
+        return mark.backgroundColor";
+    let mark = browser.evaluate(mark).await;
+    assert_ne!(mark, "rgba(0, 0, 0, 0)", "the mark of a platform has a colour");
     browser.pictures("history").await;
     assert_eq!(browser.complaints().await, Vec::<String>::new());
     assert_eq!(browser.nameless().await, Vec::<String>::new());

@@ -63,6 +63,12 @@ pub struct HistoryEntry {
     pub wait: Option<HistoryWait>,
     /// Why it became a dead letter.
     pub dead: Option<HistoryDead>,
+    /// The id of the dead letter on which an operator acted.
+    pub letter: Option<String>,
+    /// The hold that began or ended.
+    pub hold: Option<HistoryHold>,
+    /// The beginning of the event's text, if `history.text` is on.
+    pub text: Option<String>,
     /// How many subscriptions the topic had when the event was received.
     pub subscriptions: Option<u32>,
     /// How many deliveries began then.
@@ -133,6 +139,66 @@ pub struct HistoryDead {
     pub code: String,
     /// The platform's message, redacted; empty for an event as a whole.
     pub detail: String,
+}
+
+/// The hold of an entry.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct HistoryHold {
+    /// The platform.
+    pub platform: Platform,
+    /// The robot; `null` if all robots of the platform are held.
+    pub robot: Option<RobotId>,
+    /// Why.
+    pub cause: String,
+    /// When the next message may be tried, RFC 3339; `null` if the hold ended.
+    pub until: Option<String>,
+    /// The code of the answer that changed it.
+    pub code: String,
+    /// The message of that answer, redacted.
+    pub detail: String,
+}
+
+/// `POST /v1/history/letters`: what the command line did with dead letters.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LettersActedOn {
+    /// The letters; at most 1,000.
+    pub letters: Vec<LetterActedOn>,
+}
+
+/// One of these letters.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LetterActedOn {
+    /// Whether it was deleted; otherwise it was redriven.
+    pub discarded: bool,
+    /// When, in milliseconds since 1970.
+    pub at_millis: u64,
+    /// Its id.
+    pub letter: String,
+    /// The event.
+    pub event: String,
+    /// The topic.
+    pub topic: String,
+    /// Why it was dead.
+    pub reason: String,
+    /// The code, of the platform or of roomcast.
+    pub code: String,
+    /// How often it had been redriven before.
+    pub generation: u32,
+    /// The platform; `null` for an event as a whole, as the next two.
+    pub platform: Option<Platform>,
+    /// The subscription.
+    pub subscription: Option<SubscriptionId>,
+    /// The robot.
+    pub robot: Option<RobotId>,
+}
+
+/// How many letters were noted.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct LettersNoted {
+    /// Their number.
+    pub letters: usize,
 }
 
 /// `GET /v1/history`, one page: the newest first.

@@ -5,7 +5,7 @@
 //!
 //! Not here: the guarantee that no letter is lost (`broker`), and signals (`interrupt.rs`).
 
-use super::DeadLetterReader;
+use super::{DeadLetterReader, notes::LetterNotes};
 use crate::{
     admin::{
         dead_letters::{DeadLetterSummary, counted},
@@ -79,16 +79,19 @@ pub(super) async fn run(
         }
         ConfirmMode::Never => (),
     }
+    let mut notes = LetterNotes::begin(&looking.socket, act).await;
     let (stop, mut acted) = (looking.interrupt.stop(), DeadLetterSummary::usual());
     looking.interrupt.holds(true);
     let bar = bar(doing, Some(chosen), false);
     let each = |letter: &DeadLetter| {
         bar.inc(1);
         acted.add(letter);
+        notes.add(letter);
     };
     let outcome =
         looking.queues.act(&ActionOptions { act, per_second, stop }, selection, each).await;
     bar.finish_and_clear();
+    notes.finish().await;
     let count = acted.count();
     let failure = match outcome {
         Ok(_) if count == chosen => None,

@@ -20,7 +20,7 @@ use crate::{
         client::{Client, in_path},
         exit::Failure,
         local_store,
-        output::{print_json, print_text},
+        output::{print_hint, print_json, print_text},
     },
     clock::Clock,
     config::Config,
@@ -37,6 +37,7 @@ pub(super) async fn run(config: &Config, id: String, json: bool) -> Result<(), F
         print_json(&detail);
     } else {
         print_text(told(&detail, name.as_deref(), jiff::Timestamp::now()).trim_end());
+        print_hint(&format!("its whole life: roomcast event show {:?}", detail.letter.event));
     }
     Ok(())
 }

@@ -6,7 +6,10 @@
 //! (`app/history_writer.rs`).
 
 use crate::{
-    domain::{AttemptOutcome, DeadReason, Delivery, EventId, Timestamp},
+    domain::{
+        AttemptOutcome, DeadReason, Delivery, EventId, Platform, RobotId, SubscriptionId, Timestamp,
+    },
+    history::LetterAction,
     telemetry::registry::Telemetry,
 };
 
@@ -61,6 +64,52 @@ impl AttemptCovered<'_> {
             subscription.id = %self.delivery.subscription,
             verdict,
             "the message of another delivery covered this one"
+        );
+    }
+}
+
+/// What is known of a dead letter.
+#[derive(Clone, Copy)]
+pub struct LetterFacts<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// The event.
+    pub event: &'a str,
+    /// The topic.
+    pub topic: &'a str,
+    /// Why it was dead.
+    pub reason: &'a str,
+    /// The code, of the platform or of roomcast.
+    pub code: &'a str,
+    /// How often it had been redriven before.
+    pub generation: u32,
+    /// The platform; `None` for an event as a whole, as the next two.
+    pub platform: Option<Platform>,
+    /// The subscription.
+    pub subscription: Option<SubscriptionId>,
+    /// The robot.
+    pub robot: Option<RobotId>,
+}
+
+/// An operator redrove or discarded a dead letter.
+pub struct DeadLetterActedOn<'a> {
+    /// The letter.
+    pub letter: LetterFacts<'a>,
+    /// The action.
+    pub action: LetterAction,
+    /// When it was done.
+    pub at: Timestamp,
+}
+
+impl DeadLetterActedOn<'_> {
+    /// Leaves a record.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        telemetry.record(|| self.record());
+        tracing::debug!(
+            event.id = self.letter.event,
+            letter.id = self.letter.id,
+            action = ?self.action,
+            "an operator acted on a dead letter"
         );
     }
 }

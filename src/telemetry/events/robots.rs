@@ -6,7 +6,8 @@
 
 use crate::{
     domain::{
-        AttemptOutcome, GroupName, HoldCause, Platform, PlatformMap, RobotId, Timestamp, TopicName,
+        AttemptOutcome, EventId, GroupName, HoldCause, Platform, PlatformMap, RobotId, Timestamp,
+        TopicName,
     },
     pace::{GroupStatus, Hold, OutageChange, PaceChanges, PlatformSummary},
     telemetry::{
@@ -22,7 +23,9 @@ pub struct PaceChanged<'a> {
     pub platform: Platform,
     /// The robot.
     pub robot: RobotId,
-    /// The topic of the message.
+    /// The event of the message.
+    pub event: &'a EventId,
+    /// Its topic.
     pub topic: &'a TopicName,
     /// The name of its subscription; empty without one.
     pub name: &'a str,
@@ -30,11 +33,14 @@ pub struct PaceChanged<'a> {
     pub changes: &'a PaceChanges,
     /// The platform's answer.
     pub answer: &'a AttemptOutcome,
+    /// When it came.
+    pub at: Timestamp,
 }
 
 impl PaceChanged<'_> {
     /// Counts and logs the changes.
     pub fn emit(&self, telemetry: &Telemetry) {
+        self.hold_records().for_each(|record| telemetry.record(|| record));
         if let Some(hold) = &self.changes.held {
             self.held(hold, telemetry);
         }

@@ -25,6 +25,8 @@ use crate::support::{
 };
 
 const SOON: Duration = Duration::from_secs(120);
+/// The exit code of a daemon whose store another process has open.
+const STORE_IN_USE: i32 = 69;
 /// Debian's libfaketime. Without it the clock is not changed.
 const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 
@@ -58,8 +60,9 @@ async fn start(scene: &Scene) -> Process {
         command.env("DONT_FAKE_MONOTONIC", "1").env("FAKETIME_CACHE_DURATION", "1");
     }
     let log = File::options().create(true).append(true).open(scene.home.path("log")).unwrap();
+    let log = || Stdio::from(log.try_clone().unwrap());
     let mut process =
-        Process(command.stderr(log).stdout(Stdio::null()).stdin(Stdio::null()).spawn().unwrap());
+        Process(command.stderr(log()).stdout(Stdio::null()).stdin(Stdio::null()).spawn().unwrap());
     let socket = scene.home.path("admin.sock");
     let began = Instant::now();
     loop {
@@ -67,7 +70,12 @@ async fn start(scene: &Scene) -> Process {
         if ready.starts_with("ready") {
             return process;
         }
-        let ended = process.0.try_wait().unwrap();
+        let mut ended = process.0.try_wait().unwrap();
+        if ended.is_some_and(|status| status.code() == Some(STORE_IN_USE)) {
+            // A command of the operator had the store for a moment. A supervisor starts it again.
+            process = Process(command.stderr(log()).spawn().unwrap());
+            ended = None;
+        }
         assert!(
             ended.is_none() && began.elapsed() < SOON,
             "the daemon is not ready: {ended:?}, {ready}\n{}",

@@ -4,7 +4,7 @@
 
 import { PLATFORMS, TEXTS } from "./catalogue.js";
 import { el, svg } from "./elements.js";
-import { capital, number, onTheClock, rate } from "./words.js";
+import { capital, number, onTheClock, rate, series } from "./words.js";
 
 const BAR = 5000;
 const BARS = 60;
@@ -44,11 +44,6 @@ export function chart() {
     picture.setAttribute("aria-label", `${number(total)} delivered in the last five minutes, at most ${rate(largest)} a second.`);
   };
   return { element, draw };
-}
-
-/// The class of a platform's colour. There are eight, and then they begin again.
-function series(index) {
-  return `series-${index % 8}`;
 }
 
 /// The deliveries within each bar.

@@ -24,7 +24,7 @@ const FIELDS = [
   { name: "after" },
 ];
 /// Outcomes that an operator looks for.
-const BAD = ["dead", "given_up", "retried", "unheard", "dropped"];
+const BAD = ["dead", "given_up", "retried", "unheard", "dropped", "discarded", "held"];
 
 export function view() {
   const said = notice();
@@ -41,8 +41,8 @@ export function view() {
       { head: "What happened", nodes: happened },
       { head: "Event", nodes: (one) => [link({ event: one.event }, el("code", { title: one.event }, one.event.length > 20 ? short(one.event) : one.event)), el("br"), el("small", {}, one.topic)] },
       { head: "Subscription", nodes: (one) => (one.delivery ? whom(one.delivery) : "–") },
-      { head: "Platform", nodes: (one) => (one.delivery ? platform(one.delivery.platform) : "–") },
-      { head: "Robot", nodes: (one) => (one.delivery ? link({ robot: one.delivery.robot }, brief(one.delivery.robot)) : "–") },
+      { head: "Platform", nodes: (one) => (about(one) ? platform(about(one).platform) : "–") },
+      { head: "Robot", nodes: (one) => (about(one)?.robot ? link({ robot: about(one).robot }, brief(about(one).robot)) : "–") },
     ],
   });
   const first = el("a", { class: "button", hidden: true }, "Newest");
@@ -90,10 +90,19 @@ function link(query, content) {
   return el("a", { href: address(query) }, content);
 }
 
+/// What has the platform and the robot of an entry.
+function about(one) {
+  return one.delivery ?? one.hold;
+}
+
 function happened(one) {
   const label = HISTORY[one.outcome] ?? one.outcome;
   const redriven = one.delivery?.generation > 0 && el("small", {}, ` redriven ${one.delivery.generation} ×`);
-  return [el("span", { class: BAD.includes(one.outcome) ? "held" : "calm" }, label), redriven, el("br"), el("span", { class: "says" }, capital(one.says))];
+  return [el("span", { class: BAD.includes(one.outcome) ? "held" : "calm" }, label), redriven, el("br"), el("span", { class: "says" }, capital(one.says)), one.text && text(one.text)];
+}
+
+function text(kept) {
+  return el("details", {}, el("summary", {}, "Text"), el("pre", { tabindex: "0", "aria-label": "Text", role: "region" }, kept));
 }
 
 function whom(delivery) {

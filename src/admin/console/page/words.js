@@ -2,7 +2,7 @@
 // the daemon writes.
 
 import { el } from "./elements.js";
-import { QUEUES } from "./catalogue.js";
+import { PLATFORMS, QUEUES } from "./catalogue.js";
 
 const whole = new Intl.NumberFormat("en");
 const precise = new Intl.NumberFormat("en", { maximumSignificantDigits: 2 });
@@ -79,5 +79,11 @@ export function brief(id) {
 
 /// The label of a platform, or of the queue for messages that were not a readable event.
 export function platform(name) {
-  return el("span", { class: `platform ${name}` }, QUEUES[name] ?? name);
+  const index = Object.keys(PLATFORMS).indexOf(name);
+  return el("span", { class: index < 0 ? "platform" : `platform ${series(index)}` }, QUEUES[name] ?? name);
+}
+
+/// The class of a platform's colour. There are eight, and then they begin again.
+export function series(index) {
+  return `series-${index % 8}`;
 }
