@@ -45,8 +45,8 @@ use crate::{
     broker::{Message, Payload},
     clock::Clock,
     domain::{
-        Delivery, LetterId, Platform, PublishedMessage, ReceiptPolicy, Settlement, Timestamp,
-        panic_message,
+        Delivery, DueTime, LetterId, Platform, PublishedMessage, ReceiptPolicy, Settlement,
+        Timestamp, panic_message,
     },
     fanout::{
         self, DecodeContext, Decoder, Recipient, Subscriptions, TopicActivity, Undecodable,
@@ -294,10 +294,8 @@ impl Pipeline {
         let mut letter = None;
         let step = match settlement.clone() {
             Settlement::Done | Settlement::Dropped => None,
-            Settlement::Deferred { until, slot, .. } => {
-                Some(deferred_step(delivery, until, now, slot))
-            }
-            Settlement::Retried { until, .. } => Some(deferred_step(delivery, until, now, None)),
+            Settlement::Deferred { until, slot, .. } => Some(deferred_step(delivery, until, slot)),
+            Settlement::Retried { until, .. } => Some(deferred_step(delivery, until, None)),
             Settlement::Dead { reason, code, detail } => Some(NextStep::DeadDelivery {
                 letter: *letter.insert(LetterId::random()),
                 delivery: Box::new(delivery),
@@ -380,13 +378,8 @@ impl MessageKind {
 }
 
 /// The next step of a delivery that waits on the broker.
-fn deferred_step(
-    mut delivery: Delivery,
-    until: Timestamp,
-    decided_at: Timestamp,
-    slot: Option<Timestamp>,
-) -> NextStep {
+fn deferred_step(mut delivery: Delivery, until: DueTime, slot: Option<Timestamp>) -> NextStep {
     delivery.hops += 1;
     delivery.slot = slot;
-    NextStep::Defer { delivery: Box::new(delivery), until, decided_at }
+    NextStep::Defer { delivery: Box::new(delivery), until }
 }

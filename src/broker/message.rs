@@ -94,6 +94,28 @@ pub struct StoredDelivery {
 /// correction of the clock.
 const TRANSIT_MAX: Duration = Duration::from_secs(5);
 
+/// When a stored delivery is due.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredDue {
+    /// The time by the wall clock.
+    at: Option<Timestamp>,
+    /// The rest of its wait when its tier released it. An event's own time has none, because the
+    /// wall clock alone measures it.
+    left: Option<Duration>,
+}
+
+impl StoredDue {
+    /// The time before which it must not be tried. If the wall clock was set back, the rest of the
+    /// wait counts instead.
+    #[must_use]
+    pub fn by_clock(self, now: Timestamp) -> Option<Timestamp> {
+        match (self.at, self.left.map(|left| now.after(left))) {
+            (Some(due), Some(latest)) if due > latest.after(TRANSIT_MAX) => Some(latest),
+            (due, _) => due,
+        }
+    }
+}
+
 impl StoredDelivery {
     /// A delivery without history: never tried, with no time to wait for.
     #[must_use]
@@ -129,16 +151,11 @@ impl StoredDelivery {
         }
     }
 
-    /// The time before which it must not be tried. If the wall clock was set back, the remaining
-    /// wait counts instead. An event's own time is always measured by the wall clock.
+    /// What decides when it is due.
     #[must_use]
-    pub fn due(&self, now: Timestamp) -> Option<Timestamp> {
+    pub fn due(&self) -> StoredDue {
         let is_own_time = self.due_at == self.received_at;
-        let latest = self.left.filter(|_| !is_own_time).map(|left| now.after(left));
-        match (self.due_at, latest) {
-            (Some(due), Some(latest)) if due > latest.after(TRANSIT_MAX) => Some(latest),
-            (due, _) => due,
-        }
+        StoredDue { at: self.due_at, left: self.left.filter(|_| !is_own_time) }
     }
 
     /// The delivery, with the event read by `decode`. Its robot is updated when the subscription is
@@ -189,7 +206,7 @@ mod tests {
                 received_at: Some(received),
                 ..nothing.clone()
             };
-            assert_eq!(stored.due(now), Some(expected), "{what}");
+            assert_eq!(stored.due().by_clock(now), Some(expected), "{what}");
         }
     }
 }

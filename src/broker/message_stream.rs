@@ -200,7 +200,7 @@ fn message(delivery: AmqpDelivery, source: ConsumerKind, ack_tag: AckTag) -> Mes
 fn due(message: &Message, clock: &Clock) -> Duration {
     let now = clock.now();
     match &message.payload {
-        Payload::Delivery(one) => one.due(now).unwrap_or_default().since(now),
+        Payload::Delivery(one) => one.due().by_clock(now).unwrap_or_default().since(now),
         Payload::Event { .. } | Payload::Unreadable { .. } => Duration::ZERO,
     }
 }

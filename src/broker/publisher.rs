@@ -325,13 +325,13 @@ impl Publisher {
         now: Timestamp,
     ) -> (String, String, Headers, Cow<'a, PublishedMessage>) {
         match step {
-            NextStep::Defer { delivery, until, decided_at } => {
-                let wait = wait(*until, *decided_at, now);
+            NextStep::Defer { delivery, until } => {
+                let wait = until.wait(now);
                 let tier = self.topology.tier_for(wait, delivery.slot);
                 (
                     self.topology.delay(),
                     Topology::delay_key(tier, delivery.platform),
-                    envelope::of_delivery(delivery, *until, wait.saturating_sub(tier)),
+                    envelope::of_delivery(delivery, until.at, wait.saturating_sub(tier)),
                     Cow::Borrowed(&delivery.event.published),
                 )
             }
@@ -398,24 +398,5 @@ fn body_size(step: &NextStep) -> usize {
         NextStep::DeadEvent { published, .. } => published.body.len(),
         // A receipt is small.
         NextStep::Receipt(_) => 0,
-    }
-}
-
-/// How long a delivery waits. If the wall clock was set back after the decision, the wait that was
-/// decided counts.
-fn wait(until: Timestamp, decided_at: Timestamp, now: Timestamp) -> Duration {
-    until.since(now).min(until.since(decided_at))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wait_is_never_longer_than_decided_though_the_clock_is_set_back() {
-        let at = |second: u64| Timestamp::from_unix_millis(second * 1000);
-        for (now, waits) in [(5_000, 30), (5_010, 20), (5_050, 0), (8_600, 0), (1_400, 30)] {
-            assert_eq!(wait(at(5_030), at(5_000), at(now)).as_secs(), waits, "{now}");
-        }
     }
 }

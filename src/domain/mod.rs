@@ -15,6 +15,7 @@ mod credential;
 mod dead_queue_stats;
 mod dead_reason;
 mod delivery;
+mod due_time;
 mod duration;
 mod error_text;
 mod event;
@@ -60,6 +61,7 @@ pub(crate) use credential::required as required_credential;
 pub use dead_queue_stats::{DeadCount, DeadQueueStats};
 pub use dead_reason::{DeadCause, DeadReason, StoredReason};
 pub use delivery::{Advance, Degradation, Delivery, Part};
+pub use due_time::DueTime;
 pub use duration::duration;
 pub use error_text::with_causes;
 pub use event::{

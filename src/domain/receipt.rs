@@ -211,9 +211,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::domain::{Event, EventContent, Part, WaitReason};
+    use crate::domain::{DueTime, Event, EventContent, Part, WaitReason};
 
     const AT: Timestamp = Timestamp::from_unix_millis(7);
+    const DUE: DueTime = DueTime { at: AT, read_at: AT };
 
     fn asking(value: HeaderValue) -> Headers {
         vec![("traceparent".to_owned(), HeaderValue::text("00-abc")), (RECEIPT.to_owned(), value)]
@@ -295,8 +296,8 @@ mod tests {
             (Settlement::Done, Some("delivered")),
             (dead, Some("dead")),
             (Settlement::Dropped, Some("dropped")),
-            (Settlement::Deferred { until: AT, slot: None, reason: WaitReason::RobotQuota }, None),
-            (Settlement::Retried { until: AT, reason: WaitReason::Retry }, None),
+            (Settlement::Deferred { until: DUE, slot: None, reason: WaitReason::RobotQuota }, None),
+            (Settlement::Retried { until: DUE, reason: WaitReason::Retry }, None),
         ] {
             let receipt = DeliveryReceipt::of(&delivery(Part::default()), &settlement, AT);
             assert_eq!(

@@ -7,7 +7,7 @@
 
 use enum_map::Enum;
 
-use super::{DeadReason, Timestamp, WaitReason};
+use super::{DeadReason, DueTime, Timestamp, WaitReason};
 
 /// The decision about a delivery after the pacer and, possibly, an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub enum Settlement {
     /// It was not tried, because of a limit. The number of attempts does not change.
     Deferred {
         /// When it may be tried.
-        until: Timestamp,
+        until: DueTime,
         /// Its slot in its robot's queue, if it has one.
         slot: Option<Timestamp>,
         /// Why it waits.
@@ -26,7 +26,7 @@ pub enum Settlement {
     /// The attempt failed for a reason that may pass. It counts as an attempt.
     Retried {
         /// When it is tried again.
-        until: Timestamp,
+        until: DueTime,
         /// Why not earlier: its own wait after the attempt, or the hold of its robot.
         reason: WaitReason,
     },

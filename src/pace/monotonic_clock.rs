@@ -15,7 +15,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{clock::Clock, domain::Timestamp};
+use crate::{
+    clock::Clock,
+    domain::{DueTime, Timestamp},
+};
 
 /// The pacer's clock, and its relation to the other clocks.
 #[derive(Clone, Debug)]
@@ -63,7 +66,14 @@ impl MonotonicWallClock {
     /// clock.
     #[must_use]
     pub fn wall_at(&self, at: Timestamp) -> Timestamp {
-        moved(at, self.now(), self.wall_now())
+        self.due_at(at).at
+    }
+
+    /// A time of the pacer as a due time by the wall clock.
+    #[must_use]
+    pub fn due_at(&self, at: Timestamp) -> DueTime {
+        let read_at = self.wall_now();
+        DueTime { at: moved(at, self.now(), read_at), read_at }
     }
 
     /// The tokio instant of `at`: now for a time in the past, and at most a century ahead.

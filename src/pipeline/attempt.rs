@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Advance, AttemptOutcome, Delivery, Part, Settlement, Subscription, Timestamp, Verdict,
-        WaitReason,
+        Advance, AttemptOutcome, Delivery, DueTime, Part, Settlement, Subscription, Timestamp,
+        Verdict, WaitReason,
     },
     fanout::Recipient,
     pace::{
@@ -100,9 +100,11 @@ impl Pipeline {
             CurrentRecipient::Settled(settlement) => return Ok(AttemptStep::Settled(settlement)),
         };
         // A message whose first part is sent is completed, even in quiet hours.
+        let now = parts.clock.now();
         if delivery.part.index == 0
-            && let Some(end) = recipient.options.quiet_until(&delivery.event, parts.clock.now())
+            && let Some(at) = recipient.options.quiet_until(&delivery.event, now)
         {
+            let end = DueTime { at, read_at: now };
             let quiet = settle::defer(delivery, end, None, WaitReason::QuietHours);
             return Ok(AttemptStep::Settled(quiet));
         }
@@ -173,10 +175,7 @@ impl Pipeline {
             at: now,
         }
         .emit(&parts.telemetry);
-        let resume = changes.resume.map_or_else(
-            || self.resume_now(),
-            |resume| Resume { at: self.wall(resume.at), ..resume },
-        );
+        let resume = changes.resume.unwrap_or_else(|| self.resume_now());
         if let Some(next) = next {
             return Ok(AttemptStep::NextMessage(NextMessage { coalesced, ..next }));
         }
@@ -297,13 +296,14 @@ impl Pipeline {
         if settle::counts_as_attempt(answer.verdict) {
             delivery.attempts += 1;
         }
-        let now = self.parts.clock.now();
-        let resume = settle::ResumePosition { at: resume.at, slot, reason: resume.reason };
+        let pace = &self.parts.pace;
+        let DueTime { at, read_at } = pace.timeline().due_at(resume.at);
+        let resume = settle::ResumePosition { at, slot, reason: resume.reason };
         let settlement =
-            settle::decide(delivery, answer, &self.parts.retry, now, resume, rand::random());
+            settle::decide(delivery, answer, &self.parts.retry, read_at, resume, rand::random());
         if let Settlement::Retried { until, reason } = settlement {
-            let pace = &self.parts.pace;
-            pace.count_retry(delivery.robot, pace.timeline().at_wall(until), reason);
+            let at = pace.now().after(until.at.since(read_at));
+            pace.count_retry(delivery.robot, at, reason);
         }
         settlement
     }
@@ -320,7 +320,7 @@ impl Pipeline {
 
     /// Nothing holds the robot or its organisation.
     fn resume_now(&self) -> Resume {
-        Resume { at: self.parts.clock.now(), reason: WaitReason::Retry }
+        Resume { at: self.parts.pace.now(), reason: WaitReason::Retry }
     }
 }
 

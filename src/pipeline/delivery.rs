@@ -12,7 +12,9 @@ use super::{
     early::EarlyPermit, readdress::unreadable,
 };
 use crate::{
-    domain::{Delivery, HoldCause, OverflowPolicy, Settlement, Timestamp, Verdict, WaitReason},
+    domain::{
+        Delivery, DueTime, HoldCause, OverflowPolicy, Settlement, Timestamp, Verdict, WaitReason,
+    },
     fanout::Recipient,
     pace::{
         AdmissionRequest, CoalescedOutcome, Deferral, PaceDecision, QueuePosition, Ticket,
@@ -89,10 +91,11 @@ impl Pipeline {
         let Some(due) = delivery.due_at.max(quiet) else {
             return self.enqueue(delivery, recipient, position, room);
         };
-        let left = due.since(parts.clock.now());
+        let due = DueTime { at: due, read_at: parts.clock.now() };
+        let left = due.at.since(due.read_at);
         if left > parts.pace.wait_max(delivery.platform, room.is_some()) {
             let reason =
-                if quiet == Some(due) { WaitReason::QuietHours } else { reason_of(delivery) };
+                if quiet == Some(due.at) { WaitReason::QuietHours } else { reason_of(delivery) };
             let slot = delivery.slot.filter(|_| quiet.is_none());
             return DeliveryStart::Settled(settle::defer(delivery, due, slot, reason));
         }
@@ -111,12 +114,10 @@ impl Pipeline {
     ) -> DeliveryStart {
         match start {
             DeliveryStart::Settled(settlement) => DeliveryStart::Settled(settlement),
-            DeliveryStart::Sleeping(left, _) => DeliveryStart::Settled(settle::defer(
-                delivery,
-                self.parts.clock.now().after(left),
-                delivery.slot,
-                reason_of(delivery),
-            )),
+            DeliveryStart::Sleeping(left, _) => {
+                let (slot, reason) = (delivery.slot, reason_of(delivery));
+                DeliveryStart::Settled(settle::defer(delivery, self.due_in(left), slot, reason))
+            }
             DeliveryStart::Enqueued(position, ticket, room) => {
                 let ticket = self
                     .parts
@@ -181,7 +182,8 @@ impl Pipeline {
         let start = match start {
             DeliveryStart::Sleeping(left, room) => {
                 if self.stop_waiting.run_until_cancelled(tokio::time::sleep(left)).await.is_none() {
-                    let due = delivery.due_at.unwrap_or_else(|| self.parts.clock.now());
+                    let at = delivery.due_at.unwrap_or_else(|| self.parts.clock.now());
+                    let due = DueTime { at, read_at: at.before(left) };
                     return Ok(ControlFlow::Break(settle::defer(
                         delivery,
                         due,
@@ -287,7 +289,7 @@ impl Pipeline {
 
     /// The settlement of a delivery that the pacer defers.
     fn defer_until_turn(&self, delivery: &Delivery, later: Deferral) -> Settlement {
-        let due = self.wall(later.due);
+        let due = self.parts.pace.timeline().due_at(later.due);
         if later.reason == WaitReason::Hold(HoldCause::Failing) {
             return settle::defer_failing(delivery, due, later.slot, &self.parts.retry);
         }
@@ -302,7 +304,7 @@ impl Pipeline {
         let slot = delivery
             .slot
             .or_else(|| (queue_position(delivery) == QueuePosition::Tail).then(received));
-        settle::defer(delivery, self.parts.clock.now(), slot, reason)
+        settle::defer(delivery, self.due_in(Duration::ZERO), slot, reason)
     }
 
     /// The end of the quiet hours for which a delivery waits; `None` if there are none, or if it
@@ -315,9 +317,10 @@ impl Pipeline {
         (delivery.slot.is_none() || delivery.due_at < Some(end)).then_some(end)
     }
 
-    /// Converts the pacer's time to the wall clock.
-    pub(super) fn wall(&self, at: Timestamp) -> Timestamp {
-        self.parts.pace.timeline().wall_at(at)
+    /// The time after this wait, by the wall clock.
+    fn due_in(&self, wait: Duration) -> DueTime {
+        let read_at = self.parts.clock.now();
+        DueTime { at: read_at.after(wait), read_at }
     }
 }
 

@@ -23,7 +23,7 @@ impl Pipeline {
     /// Starts a delivery that was stored on the broker, or settles it.
     pub(super) async fn resume_stored_delivery(
         self: &Arc<Self>,
-        mut stored: Box<StoredDelivery>,
+        stored: Box<StoredDelivery>,
         redelivered: bool,
         ack_tag: AckTag,
     ) -> Result<(), Unsettled> {
@@ -47,7 +47,7 @@ impl Pipeline {
             urgent: stored.urgent,
             platform: Some(stored.platform),
         };
-        stored.due_at = stored.due(parts.clock.now());
+        let due = stored.due();
         let (subscription, urgent, mut unread) = (stored.subscription, stored.urgent, None);
         let is_addressed = stored.robot.is_some();
         let delivery = stored.into_delivery(|published| {
@@ -124,6 +124,8 @@ impl Pipeline {
             (Some(DeliveryStart::Settled(settlement)), ..) => settlement,
             (_, Some(recipient), None) => {
                 self.recover(&delivery, redelivered);
+                // Not earlier, because the wall clock may be set back during the lookups.
+                delivery.due_at = due.by_clock(parts.clock.now());
                 let start = self.start_delivery(&delivery, &recipient, moved, &tracker);
                 // It needs no memory permit, because `broker.prefetch_delivery` bounds these
                 // messages.

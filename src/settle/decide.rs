@@ -6,14 +6,14 @@
 
 use super::RetryPolicy;
 use crate::domain::{
-    AttemptOutcome, DeadReason, Delivery, HoldCause, NoContent, Settlement, Timestamp, Verdict,
-    WaitReason,
+    AttemptOutcome, DeadReason, Delivery, DueTime, HoldCause, NoContent, Settlement, Timestamp,
+    Verdict, WaitReason,
 };
 
 /// Where a delivery continues after a refusal for speed or quota.
 #[derive(Clone, Copy, Debug)]
 pub struct ResumePosition {
-    /// When its robot may be sent to again.
+    /// When its robot may be sent to again, by the wall clock.
     pub at: Timestamp,
     /// The delivery's position in the order then, if it has one.
     pub slot: Option<Timestamp>,
@@ -42,7 +42,8 @@ pub fn decide(
     match answer.verdict {
         Verdict::Delivered => Settlement::Done,
         Verdict::Throttled { .. } | Verdict::BudgetSpent { .. } => {
-            defer(delivery, resume.at, resume.slot, resume.reason)
+            let until = DueTime { at: resume.at, read_at: now };
+            defer(delivery, until, resume.slot, resume.reason)
         }
         Verdict::Refused => dead(DeadReason::Refused),
         Verdict::RobotGone => dead(DeadReason::RobotGone),
@@ -55,13 +56,11 @@ pub fn decide(
                 own => (own, WaitReason::Retry),
             });
             match resumed {
-                Some((until, reason))
-                    if until.since(delivery.event.received_at) <= policy.age_max =>
-                {
-                    if until >= delivery.event.expires_at {
+                Some((at, reason)) if at.since(delivery.event.received_at) <= policy.age_max => {
+                    if at >= delivery.event.expires_at {
                         dead(DeadReason::Expired)
                     } else {
-                        Settlement::Retried { until, reason }
+                        Settlement::Retried { until: DueTime { at, read_at: now }, reason }
                     }
                 }
                 _ => dead(DeadReason::Exhausted),
@@ -75,12 +74,12 @@ pub fn decide(
 #[must_use]
 pub fn defer(
     delivery: &Delivery,
-    until: Timestamp,
+    until: DueTime,
     slot: Option<Timestamp>,
     reason: WaitReason,
 ) -> Settlement {
-    if until >= delivery.event.expires_at {
-        expired(until, delivery, Some(reason))
+    if until.at >= delivery.event.expires_at {
+        expired(until.at, delivery, Some(reason))
     } else {
         Settlement::Deferred { until, slot, reason }
     }
@@ -91,13 +90,13 @@ pub fn defer(
 #[must_use]
 pub fn defer_failing(
     delivery: &Delivery,
-    until: Timestamp,
+    until: DueTime,
     slot: Option<Timestamp>,
     policy: &RetryPolicy,
 ) -> Settlement {
     let reason = WaitReason::Hold(HoldCause::Failing);
-    let age = until.since(delivery.event.received_at);
-    if delivery.attempts == 0 || age <= policy.age_max || until >= delivery.event.expires_at {
+    let age = until.at.since(delivery.event.received_at);
+    if delivery.attempts == 0 || age <= policy.age_max || until.at >= delivery.event.expires_at {
         return defer(delivery, until, slot, reason);
     }
     Settlement::Dead {
@@ -217,6 +216,10 @@ mod tests {
         NOW.after(Duration::from_secs(seconds))
     }
 
+    fn due(at: Timestamp) -> DueTime {
+        DueTime { at, read_at: NOW }
+    }
+
     fn delivery(attempts: u32, expires_in: u64) -> Delivery {
         let event = Event {
             id: EventId::new("e"),
@@ -276,11 +279,11 @@ mod tests {
     }
 
     fn retried(until: Timestamp, reason: WaitReason) -> Settlement {
-        Settlement::Retried { until, reason }
+        Settlement::Retried { until: due(until), reason }
     }
 
     fn deferred(slot: Timestamp, reason: WaitReason) -> Settlement {
-        Settlement::Deferred { until: at(60), slot: Some(slot), reason }
+        Settlement::Deferred { until: due(at(60)), slot: Some(slot), reason }
     }
 
     #[test]
@@ -327,7 +330,7 @@ mod tests {
             (1, 1001, 1001, Err(DeadReason::Expired)),
         ] {
             let delivery = delivery(attempts, expires_in);
-            let kept_or = match defer_failing(&delivery, at(until), Some(at(1)), &policy()) {
+            let kept_or = match defer_failing(&delivery, due(at(until)), Some(at(1)), &policy()) {
                 Settlement::Deferred { reason: WaitReason::Hold(HoldCause::Failing), .. } => Ok(()),
                 Settlement::Dead { reason, .. } => Err(reason),
                 other => panic!("{other:?}"),
@@ -342,7 +345,7 @@ mod tests {
             Settlement::Dead { reason, .. } => Some(reason),
             _ => None,
         };
-        let late = defer(&delivery(0, 60), at(60), None, WaitReason::RobotQuota);
+        let late = defer(&delivery(0, 60), due(at(60)), None, WaitReason::RobotQuota);
         let Settlement::Dead { reason: DeadReason::Expired, detail, .. } = late else {
             panic!("it cannot wait")
         };
@@ -356,7 +359,7 @@ mod tests {
             reason(settle(Verdict::Throttled { wait: None }, 0, 60)),
             Some(DeadReason::Expired)
         );
-        let waiting = defer(&delivery(0, 61), at(60), Some(at(3)), WaitReason::QuietHours);
+        let waiting = defer(&delivery(0, 61), due(at(60)), Some(at(3)), WaitReason::QuietHours);
         assert_eq!(waiting, deferred(at(3), WaitReason::QuietHours));
         assert_eq!(expire(&delivery(0, 1), NOW), None);
         assert_eq!(expire(&delivery(0, 1), at(1)).and_then(reason), Some(DeadReason::Expired));

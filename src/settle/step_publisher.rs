@@ -11,7 +11,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::domain::{
-    DeadReason, Delivery, DeliveryReceipt, HEADERS_BYTES_MAX, LetterId, PublishedMessage, Timestamp,
+    DeadReason, Delivery, DeliveryReceipt, DueTime, HEADERS_BYTES_MAX, LetterId, PublishedMessage,
+    Timestamp,
 };
 
 /// The next step of a message that is not finished here.
@@ -21,11 +22,8 @@ pub enum NextStep {
     Defer {
         /// The delivery.
         delivery: Box<Delivery>,
-        /// When it is due, by the wall clock.
-        until: Timestamp,
-        /// When that was decided, by the same clock. The wait is never longer than it was then,
-        /// although the clock may be set back before the step is stored.
-        decided_at: Timestamp,
+        /// When it is due.
+        until: DueTime,
     },
     /// The delivery becomes a dead letter.
     DeadDelivery {

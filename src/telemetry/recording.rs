@@ -139,7 +139,7 @@ impl DeliverySettled<'_> {
             Settlement::Done => StepEnd::Delivered,
             Settlement::Deferred { until, .. } | Settlement::Retried { until, .. } => {
                 let is_retry = matches!(self.settlement, Settlement::Retried { .. });
-                StepEnd::Waits { until: *until, reason: name_of(reason), is_retry }
+                StepEnd::Waits { until: until.at, reason: name_of(reason), is_retry }
             }
             Settlement::Dead { reason, code, detail } => StepEnd::Dead {
                 reason: Name::Borrowed(reason.as_str()),

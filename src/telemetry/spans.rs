@@ -113,7 +113,7 @@ impl Traces {
             Settlement::Deferred { until, .. } | Settlement::Retried { until, .. } => {
                 attributes.push(KeyValue::new(
                     "roomcast.wait_seconds",
-                    until.since(one.now).as_secs_f64(),
+                    until.wait(one.now).as_secs_f64(),
                 ));
                 let reason = one.settlement.wait_reason().map(WaitReason::as_str);
                 attributes

@@ -313,8 +313,8 @@ impl Broker {
     /// Stores a next step.
     pub fn store(&mut self, step: &NextStep, now: Micros) {
         match step {
-            NextStep::Defer { delivery, until, .. } => {
-                let wait = until.since(moment(now));
+            NextStep::Defer { delivery, until } => {
+                let wait = until.wait(moment(now));
                 let length = self.topology.tier_for(wait, delivery.slot);
                 let key = Topology::delay_key(length, delivery.platform);
                 let left = wait.saturating_sub(length);
@@ -329,7 +329,7 @@ impl Broker {
                 *self.returns.entry(name_of(delivery)).or_default() += 1;
                 self.waits.push(delivery.wait_reason);
                 let stored = Stored {
-                    cargo: Cargo::Delivery(travelling(delivery, *until, left)),
+                    cargo: Cargo::Delivery(travelling(delivery, until.at, left)),
                     returned: 0,
                 };
                 self.tiers[tier].waiting.push_back((due, delivery.platform, stored));
